@@ -1,0 +1,1 @@
+"""Where frames go: virtual cameras, files, a browser page, nowhere."""

@@ -1,0 +1,41 @@
+"""The promise that every sink keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from vcsharp.frame import Color, Result
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """What a sink will be given: every frame has this size and colour."""
+
+    width: int
+    height: int
+    fps: Fraction
+    color: Color
+
+
+class Sink(Protocol):
+    """Takes frames from one thread, which opens, writes and closes it. Not thread-safe unless a sink says more."""
+
+    name: str
+    """What the user typed: `out.mp4`, `/dev/video10`, `preview`."""
+    realtime: bool
+    """True where somebody watches as it happens (virtual camera, preview): newest wins, late frames are dropped."""
+    paced: bool
+    """True where the frame rate must hold even without new frames: the last one is repeated (virtual camera)."""
+    dresses: bool
+    """True where `--compare` may change the picture (preview page's stills, files); False for the virtual camera."""
+
+    def open(self, stream: StreamFormat) -> str:
+        """Opens the device or file; returns a line for people (`http://127.0.0.1:8321/`). Leaves nothing behind if it raises SinkError."""
+
+    def write(self, result: Result) -> None:
+        """Hands one picture over. Raises SinkError; never retries by itself."""
+
+    def close(self) -> None:
+        """Finishes and releases. Idempotent. Raises SinkError only where data would be lost unseen (disk full)."""

@@ -1,0 +1,200 @@
+"""Counters and timings of a run. Thread-safe: every stage writes, the console and the preview read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import psutil
+
+import vcsharp
+
+WINDOW_FRAMES = 600
+"""Timings kept for the percentiles: 20 s at 30 fps."""
+RATE_WINDOW_S = 2.0
+"""Time over which the live frame rates are measured."""
+
+STAGES = ("capture", "engine", "sink")
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A snapshot; the keys of the statistics file."""
+
+    frames_in: int
+    frames_out: int
+    frames_dropped: int
+    frames_repeated: int
+    seconds: float
+    fps: float
+    latency_ms: dict[str, float]
+    """p50, p95, p99 from the capture's return to the end of the sink's write."""
+    stage_ms: dict[str, float]
+    """Median time spent in capture, engine and sink."""
+    cpu_percent: float
+    """Of one core, over the whole run."""
+    rss_mib: float
+    model: str
+    device: str
+    backend: str
+    size: str
+    tile: str
+    version: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+class RateMeter:
+    """Events per second over the last two seconds. Not thread-safe: the owner holds the lock."""
+
+    def __init__(self) -> None:
+        self._stamps_s: deque[float] = deque()
+
+    def tick(self, now_s: float) -> None:
+        """Records one event."""
+        self._stamps_s.append(now_s)
+        self._forget(now_s)
+
+    def rate(self, now_s: float) -> float:
+        """Events per second; n stamps span n - 1 intervals."""
+        self._forget(now_s)
+        if len(self._stamps_s) < 2:
+            return 0.0
+        span_s = self._stamps_s[-1] - self._stamps_s[0]
+        return (len(self._stamps_s) - 1) / span_s if span_s > 0 else 0.0
+
+    def _forget(self, now_s: float) -> None:
+        while self._stamps_s and now_s - self._stamps_s[0] > RATE_WINDOW_S:
+            self._stamps_s.popleft()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What does not change during a run, for the panel, the page and the statistics."""
+
+    source: str = ""
+    sinks: tuple[str, ...] = ()
+    model: str = "none"
+    device: str = "none"
+    backend: str = "none"
+    size: str = ""
+    tile: str = "none"
+
+
+@dataclass(slots=True)
+class _Counters:
+    frames_in: int = 0
+    frames_out: int = 0
+    frames_dropped: int = 0
+    frames_repeated: int = 0
+    timings_ms: dict[str, deque[float]] = field(
+        default_factory=lambda: {name: deque(maxlen=WINDOW_FRAMES) for name in (*STAGES, "latency")}
+    )
+
+
+class Telemetry:
+    """The run's figures. Every method may be called from any thread."""
+
+    def __init__(self, facts: RunFacts | None = None) -> None:
+        self.facts = facts or RunFacts()
+        self._lock = threading.Lock()
+        self._counters = _Counters()
+        self._rate_in, self._rate_out = RateMeter(), RateMeter()
+        self._status = "starting"
+        self._process = psutil.Process()
+        self._started_s = time.monotonic()
+        self._cpu_at_start_s = self._cpu_s()
+
+    def frame_in(self) -> None:
+        """A source delivered a frame."""
+        with self._lock:
+            self._counters.frames_in += 1
+            self._rate_in.tick(time.monotonic())
+
+    def frame_out(self, captured_ns: int) -> None:
+        """The first sink took a new frame that was captured at `captured_ns`."""
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            self._counters.frames_out += 1
+            self._rate_out.tick(now_ns / 1e9)
+            self._counters.timings_ms["latency"].append((now_ns - captured_ns) / 1e6)
+
+    def frame_repeated(self) -> None:
+        """A paced sink sent the last frame again."""
+        with self._lock:
+            self._counters.frames_repeated += 1
+
+    def frames_dropped(self, count: int) -> None:
+        """Frames that a newer one replaced before they were used."""
+        with self._lock:
+            self._counters.frames_dropped += count
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Measures one frame's time in a stage."""
+        started_s = time.perf_counter()
+        yield
+        elapsed_ms = (time.perf_counter() - started_s) * 1e3
+        with self._lock:
+            self._counters.timings_ms[stage].append(elapsed_ms)
+
+    @property
+    def status(self) -> str:
+        """What the source is doing, in words: `live`, `reconnecting: ...`."""
+        return self._status
+
+    @status.setter
+    def status(self, words: str) -> None:
+        self._status = words
+
+    def rates(self) -> tuple[float, float]:
+        """Frames per second in and out, over the last two seconds."""
+        now_s = time.monotonic()
+        with self._lock:
+            return self._rate_in.rate(now_s), self._rate_out.rate(now_s)
+
+    def snapshot(self) -> Statistics:
+        """All figures so far."""
+        seconds = time.monotonic() - self._started_s
+        with self._lock:
+            counters = self._counters
+            medians_ms = {name: _percentile(counters.timings_ms[name], 50) for name in STAGES}
+            latency_ms = {
+                f"p{q}": _percentile(counters.timings_ms["latency"], q) for q in (50, 95, 99)
+            }
+            return Statistics(
+                frames_in=counters.frames_in,
+                frames_out=counters.frames_out,
+                frames_dropped=counters.frames_dropped,
+                frames_repeated=counters.frames_repeated,
+                seconds=round(seconds, 3),
+                fps=round(counters.frames_out / seconds, 2) if seconds > 0 else 0.0,
+                latency_ms=latency_ms,
+                stage_ms=medians_ms,
+                cpu_percent=round(
+                    100 * (self._cpu_s() - self._cpu_at_start_s) / max(seconds, 1e-9), 1
+                ),
+                rss_mib=round(self._process.memory_info().rss / 2**20, 1),
+                model=self.facts.model,
+                device=self.facts.device,
+                backend=self.facts.backend,
+                size=self.facts.size,
+                tile=self.facts.tile,
+                version=vcsharp.__version__,
+            )
+
+    def _cpu_s(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+def _percentile(values: deque[float], q: int) -> float:
+    return round(float(np.percentile(values, q)), 3) if values else 0.0
