@@ -1,3 +1,3 @@
-"""vcsharp: a soft webcam or a badly connected RTSP camera looks sharp, live, on your own machine."""
+"""vcsharp: a soft webcam or a badly connected RTSP camera looks sharp, live."""
 
 __version__ = "0.1.0"

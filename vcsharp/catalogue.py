@@ -1,7 +1,8 @@
 """The models at hand: their cards, where they are looked for, and whether their files are intact.
 
-A model is a folder `NAME/` with `card.json` and the files that the card names. Order of search for a name:
-`$XDG_DATA_HOME/vcsharp/models/NAME`, then the models that came with the package. A path is taken as it is.
+A model is a folder `NAME/` with `card.json` and the files that the card names. Order of search for
+a name: `$XDG_DATA_HOME/vcsharp/models/NAME`, then the models that came with the package. A path is
+taken as it is.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Architecture(_Strict):
 
 
 class ProfileMetrics(_Strict):
-    """Means over the held-out pictures for one kind of degradation. Gains are output minus input."""
+    """Means over the held-out pictures of one degradation. Gains are output minus input."""
 
     psnr_in_db: float
     psnr_out_db: float
@@ -56,7 +57,7 @@ class ProfileMetrics(_Strict):
 
 
 class Card(_Strict):
-    """`card.json`: a network plus the facts that the runtime trusts. Written by the training package's export."""
+    """`card.json`: a network plus the facts that the runtime trusts; written by the export."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     version: str
@@ -93,22 +94,25 @@ class Model:
         self.folder = folder
 
     def path(self, kind: FileKind) -> Path:
-        """The checked path of a file. Raises ModelError if the card has none, or if it is missing or damaged."""
+        """The checked path of a file. Raises ModelError if it is missing or damaged."""
         entry = self.card.files.get(kind)
         if entry is None:
             raise ModelError(
-                f"model '{self.card.name}' has no {kind} file; its card lists: {', '.join(self.card.files)}"
+                f"model '{self.card.name}' has no {kind} file; "
+                f"its card lists: {', '.join(self.card.files)}"
             )
         path = self.folder / entry.name
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(
-                f"cannot read '{path}' of model '{self.card.name}': {error.strerror}; reinstall vcsharp"
+                f"cannot read '{path}' of model '{self.card.name}': {error.strerror}; "
+                "reinstall vcsharp"
             ) from error
         if digest != entry.sha256:
             raise ModelError(
-                f"'{path}' does not match the checksum in its card.json (sha256 {digest[:12]}..., expected {entry.sha256[:12]}...); reinstall the model"
+                f"'{path}' does not match the checksum in its card.json "
+                f"(sha256 {digest[:12]}..., expected {entry.sha256[:12]}...); reinstall the model"
             )
         return path
 
@@ -124,18 +128,18 @@ def load(folder: Path) -> Model:
         ) from error
     except (ValidationError, json.JSONDecodeError) as error:
         first = str(error).splitlines()
-        raise ModelError(
-            f"'{card_path}' is not a model card: {'; '.join(line.strip() for line in first[1:3]) or first[0]}"
-        ) from error
+        reason = "; ".join(line.strip() for line in first[1:3]) or first[0]
+        raise ModelError(f"'{card_path}' is not a model card: {reason}") from error
     return Model(card, folder)
 
 
 def packaged_folder() -> Path:
-    """The models that came with the package. Raises ModelNotFoundError where the archive lost the symbolic link."""
+    """The models that came with the package. Raises ModelNotFoundError if they were lost."""
     folder = Path(str(importlib.resources.files("vcsharp"))) / "_models"
     if not folder.is_dir():
         raise ModelNotFoundError(
-            f"'{folder}' is not a folder: the symbolic link to models/ was lost in unpacking; install vcsharp with pip or git clone"
+            f"'{folder}' is not a folder: the symbolic link to models/ was lost in unpacking; "
+            "install vcsharp with pip or git clone"
         )
     return folder
 
@@ -147,7 +151,7 @@ def search_folders() -> list[Path]:
 
 
 def find(name_or_path: str) -> Model:
-    """A model by name (`nano`) or by the path of its folder. Raises ModelNotFoundError naming every place tried."""
+    """A model by name, or by its folder's path. Raises ModelNotFoundError with all places."""
     if os.sep in name_or_path or name_or_path.startswith("."):
         return load(Path(name_or_path).expanduser())
     tried = search_folders()

@@ -15,7 +15,8 @@
     ├── ImageError (ValueError)                 exit 1; one still could not be read or written
     └── MailboxClosed                           internal: the other side has gone
 
-The text of an error is one line: what happened, where, why, and the cure. The value received stands in quotes.
+The text of an error is one line: what happened, where, why, and the cure. The value received stands
+in quotes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The one type that crosses threads: a 4:2:0 picture with its time and its colour.
 
-Cameras (MJPG, NV12, H.264) deliver 4:2:0 and virtual cameras take it, so a frame need never become RGB on the way.
+Cameras (MJPG, NV12, H.264) deliver 4:2:0 and virtual cameras take it, so a frame need never become
+RGB on the way.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def frame_bytes(width: int, height: int) -> int:
 class Frame:
     """One picture as YU12: the planes Y, Cb and Cr one after the other in one buffer.
 
-    Thread-safety: a frame is never written to once it was handed on; whoever needs other pixels makes a new frame.
-    The buffer stays valid for as long as anybody holds the frame.
+    Thread-safety: a frame is never written to once it was handed on; whoever needs other pixels
+    makes a new frame. The buffer stays valid for as long as anybody holds the frame.
     """
 
     data: Bytes
@@ -80,7 +81,8 @@ class Frame:
         expected = frame_bytes(self.width, self.height)
         if self.data.shape != (expected,) or self.data.dtype != np.uint8:
             raise ValueError(
-                f"a {self.width}x{self.height} frame needs {expected} bytes, got '{self.data.dtype}{self.data.shape}'"
+                f"a {self.width}x{self.height} frame needs {expected} bytes, "
+                f"got '{self.data.dtype}{self.data.shape}'"
             )
 
     @property
@@ -111,7 +113,7 @@ class Frame:
         )
 
     def blank_copy(self) -> Frame:
-        """A frame with the same facts and a fresh, uninitialised buffer, for whoever fills it next."""
+        """A frame with the same facts and an uninitialised buffer, for whoever fills it next."""
         return self.replaced(data=np.empty_like(self.data))
 
     def replaced(self, **changes: Any) -> Frame:

@@ -1,4 +1,4 @@
-"""What lies between two threads: a slot where the newest wins, or a short queue that holds the writer back."""
+"""Between two threads: a slot where the newest wins, or a queue that holds the writer back."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Mailbox(_Closable[T]):
 
 
 class BoundedQueue(_Closable[T]):
-    """A queue that loses nothing: `put` waits while `capacity` items lie untaken (back-pressure)."""
+    """A queue that loses nothing: `put` waits while `capacity` items lie untaken."""
 
     def __init__(self, capacity: int = 3) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""Counters and timings of a run. Thread-safe: every stage writes, the console and the preview read."""
+"""Counters and timings of a run: every stage writes, the console and the preview read."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 import vcsharp
+from vcsharp.mailbox import Channel
 
 WINDOW_FRAMES = 600
 """Timings kept for the percentiles: 20 s at 30 fps."""
@@ -93,7 +94,6 @@ class RunFacts:
 class _Counters:
     frames_in: int = 0
     frames_out: int = 0
-    frames_dropped: int = 0
     frames_repeated: int = 0
     timings_ms: dict[str, deque[float]] = field(
         default_factory=lambda: {name: deque(maxlen=WINDOW_FRAMES) for name in (*STAGES, "latency")}
@@ -109,6 +109,8 @@ class Telemetry:
         self._counters = _Counters()
         self._rate_in, self._rate_out = RateMeter(), RateMeter()
         self._status = "starting"
+        self._inboxes: list[Channel[Any]] = []
+        self._outboxes: list[Channel[Any]] = []
         self._process = psutil.Process()
         self._started_s = time.monotonic()
         self._cpu_at_start_s = self._cpu_s()
@@ -119,8 +121,10 @@ class Telemetry:
             self._counters.frames_in += 1
             self._rate_in.tick(time.monotonic())
 
-    def frame_out(self, captured_ns: int) -> None:
-        """The first sink took a new frame that was captured at `captured_ns`."""
+    def frame_out(self, captured_ns: int, *, new: bool = True) -> None:
+        """The first sink took a frame that was captured at `captured_ns`; repeats do not count."""
+        if not new:
+            return
         now_ns = time.monotonic_ns()
         with self._lock:
             self._counters.frames_out += 1
@@ -132,17 +136,18 @@ class Telemetry:
         with self._lock:
             self._counters.frames_repeated += 1
 
-    def frames_dropped(self, count: int) -> None:
-        """Frames that a newer one replaced before they were used."""
-        with self._lock:
-            self._counters.frames_dropped += count
+    def count_drops_of(
+        self, inboxes: Sequence[Channel[Any]], outboxes: Sequence[Channel[Any]]
+    ) -> None:
+        """Names the channels whose drops are the run's; of several outboxes the worst counts."""
+        self._inboxes, self._outboxes = list(inboxes), list(outboxes)
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Measures one frame's time in a stage."""
-        started_s = time.perf_counter()
+    def timed(self, stage: str, clock: Callable[[], float] = time.perf_counter) -> Iterator[None]:
+        """Measures one frame's time in a stage, in wall-clock seconds unless told otherwise."""
+        started_s = clock()
         yield
-        elapsed_ms = (time.perf_counter() - started_s) * 1e3
+        elapsed_ms = (clock() - started_s) * 1e3
         with self._lock:
             self._counters.timings_ms[stage].append(elapsed_ms)
 
@@ -161,6 +166,11 @@ class Telemetry:
         with self._lock:
             return self._rate_in.rate(now_s), self._rate_out.rate(now_s)
 
+    def latency_p95_ms(self) -> float:
+        """From the capture's return to the end of the sink's write, over the last 600 frames."""
+        with self._lock:
+            return _percentile(self._counters.timings_ms["latency"], 95)
+
     def snapshot(self) -> Statistics:
         """All figures so far."""
         seconds = time.monotonic() - self._started_s
@@ -173,7 +183,7 @@ class Telemetry:
             return Statistics(
                 frames_in=counters.frames_in,
                 frames_out=counters.frames_out,
-                frames_dropped=counters.frames_dropped,
+                frames_dropped=self._dropped(),
                 frames_repeated=counters.frames_repeated,
                 seconds=round(seconds, 3),
                 fps=round(counters.frames_out / seconds, 2) if seconds > 0 else 0.0,
@@ -190,6 +200,11 @@ class Telemetry:
                 tile=self.facts.tile,
                 version=vcsharp.__version__,
             )
+
+    def _dropped(self) -> int:
+        """Frames that a newer one replaced before they were used."""
+        worst = max((box.dropped for box in self._outboxes), default=0)
+        return sum(box.dropped for box in self._inboxes) + worst
 
     def _cpu_s(self) -> float:
         times = self._process.cpu_times()

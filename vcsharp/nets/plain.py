@@ -1,7 +1,8 @@
-"""A plain student: 3x3 convolutions and ReLUs on the unshuffled luma, added to the input as a residual.
+"""A plain student: 3x3 convolutions and ReLUs on unshuffled luma, added as a residual.
 
-The shape follows the sub-pixel networks of Shi et al. 2016 (ESPCN, arXiv 1609.05158) run at the output's own size,
-with the space-to-depth stem that the fastest real-time entries of NTIRE 2023 share (Conde et al. 2023).
+The shape follows the sub-pixel networks of Shi et al. 2016 (ESPCN, arXiv 1609.05158) run at the
+output's own size, with the space-to-depth stem that the fastest real-time entries of NTIRE 2023
+share (Conde et al. 2023).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MID_GREY = 128 / 255
-"""Subtracted from the input, so that the network sees values around zero and its zero padding is mid-grey."""
+"""Taken off the input: the network sees values around zero, and zero padding is mid-grey."""
 
 
 class PlainStudent(nn.Module):
@@ -29,7 +30,8 @@ class PlainStudent(nn.Module):
         super().__init__()
         if channels[0] != stride**2 or channels[-1] != stride**2:
             raise ValueError(
-                f"channels must begin and end with stride squared ({stride**2}), got '{tuple(channels)}'"
+                f"channels must begin and end with stride squared ({stride**2}), "
+                f"got '{tuple(channels)}'"
             )
         self.stride = stride
         self.channels = tuple(channels)
@@ -43,7 +45,7 @@ class PlainStudent(nn.Module):
         return functional.pixel_shuffle(self.convs[-1](x), self.stride)
 
     def forward(self, luma: Tensor, strength: Tensor | float = 1.0) -> Tensor:
-        """The sharpened plane: `luma` + `strength` x residual, clipped to 0..1. Shapes as in `residual`."""
+        """`luma` + `strength` x residual, clipped to 0..1; shapes as in `residual`."""
         return torch.clamp(luma + strength * self.residual(luma), 0.0, 1.0)
 
 

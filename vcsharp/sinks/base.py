@@ -20,22 +20,32 @@ class StreamFormat:
 
 
 class Sink(Protocol):
-    """Takes frames from one thread, which opens, writes and closes it. Not thread-safe unless a sink says more."""
+    """Takes frames from one thread, which opens, writes and closes it.
+
+    Not thread-safe unless a sink says more.
+    """
 
     name: str
     """What the user typed: `out.mp4`, `/dev/video10`, `preview`."""
     realtime: bool
-    """True where somebody watches as it happens (virtual camera, preview): newest wins, late frames are dropped."""
+    """Somebody watches as it happens (virtual camera, preview): newest wins, late frames drop."""
     paced: bool
-    """True where the frame rate must hold even without new frames: the last one is repeated (virtual camera)."""
+    """The rate must hold even without new frames (virtual camera): the last one is repeated."""
     dresses: bool
-    """True where `--compare` may change the picture (preview page's stills, files); False for the virtual camera."""
+    """`--compare` may change the picture (files); never what a virtual camera shows."""
 
     def open(self, stream: StreamFormat) -> str:
-        """Opens the device or file; returns a line for people (`http://127.0.0.1:8321/`). Leaves nothing behind if it raises SinkError."""
+        """Opens the device or file.
+
+        Returns a line for people (`preview at http://127.0.0.1:8321/`). Leaves nothing behind if
+        it raises SinkError.
+        """
 
     def write(self, result: Result) -> None:
         """Hands one picture over. Raises SinkError; never retries by itself."""
 
     def close(self) -> None:
-        """Finishes and releases. Idempotent. Raises SinkError only where data would be lost unseen (disk full)."""
+        """Finishes and releases.
+
+        Idempotent. Raises SinkError only where data would be lost unseen (disk full).
+        """

@@ -30,16 +30,17 @@ class Source(Protocol):
     name: str
     """What the user typed, with credentials replaced by `***`."""
     lossless: bool
-    """True where every frame can be had in its own time (files, the demo); False for cameras and streams."""
+    """Every frame can be had in its own time (files, the demo); not so cameras and streams."""
 
     def open(self) -> SourceFormat:
-        """Opens the device. Called once, or again after `close`. Leaves nothing open if it raises SourceError."""
+        """Opens the device, or opens it again after `close`. Nothing stays open on SourceError."""
 
     def read(self) -> Frame | None:
         """The next frame, of any size (it may change mid-run), or None at the end.
 
-        Returns or raises within the source's read time-out (2 s for cameras, 5 s for streams). Raises SourceLost when
-        a live source stopped delivering (open may help), SourceError when nothing more can be had.
+        Returns or raises within the source's read time-out (2 s for cameras, 5 s for streams).
+        Raises SourceLost when a live source stopped delivering (open may help), SourceError when
+        nothing more can be had.
         """
 
     def close(self) -> None:

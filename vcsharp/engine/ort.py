@@ -1,0 +1,138 @@
+"""Students on ONNX Runtime: int8 or fp32 on CPU cores, fp32 on CUDA.
+
+On the CPU the tiles are shared out to threads of our own that each run a single-threaded session
+call. There is no barrier after every layer then, and a tile's activations stay in its core's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+
+from vcsharp.catalogue import Model
+from vcsharp.engine.backend import store
+from vcsharp.engine.tiling import Plan, Tile
+from vcsharp.errors import BackendError, BackendUnavailableError
+from vcsharp.frame import Bytes
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One thread's own buffers, bound to the session once per tile shape."""
+
+    tile_in: Bytes
+    tile_out: Bytes
+    strength: np.ndarray[tuple[()], np.dtype[np.float32]]
+    binding: onnxruntime.IOBinding
+
+
+class OrtBackend:
+    """Runs `model.int8.onnx` or `model.onnx`. See `Backend` for the promise.
+
+    Args:
+        model: from the catalogue; its file is checked against the card.
+        precision: `int8` or `fp32`.
+        device: `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads that work on tiles; 0 means one per core at hand.
+
+    Raises:
+        BackendUnavailableError: ONNX Runtime cannot use the device.
+        ModelError: the file is missing or damaged.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, model: Model, precision: str, device: str, threads: int) -> None:
+        self.precision = precision
+        self.device = device
+        path = model.path("int8" if precision == "int8" else "fp32")
+        self._session = _session(str(path), device)
+        workers = (threads or usable_cores()) if device == "cpu" else 1
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vcsharp-tile")
+        self._local = threading.local()
+
+    def sharpen(self, plane: Bytes, plan: Plan, strength: float, out: Bytes) -> None:
+        """See `Backend.sharpen`."""
+        jobs = self._pool.map(
+            lambda tile: self._run_tile(plane, plan, tile, strength, out), plan.tiles
+        )
+        with _translated():
+            for _ in jobs:
+                pass
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run_tile(self, plane: Bytes, plan: Plan, tile: Tile, strength: float, out: Bytes) -> None:
+        slot = self._slot(plan.tile_height, plan.tile_width)
+        top, left = tile.rows.start, tile.columns.start
+        np.copyto(slot.tile_in, plane[top : top + plan.tile_height, left : left + plan.tile_width])
+        slot.strength[...] = strength
+        self._session.run_with_iobinding(slot.binding)
+        core = slot.tile_out[tile.rows.inner, tile.columns.inner]
+        store(core, tile.rows.core, tile.columns.core, out)
+
+    def _slot(self, height: int, width: int) -> _Slot:
+        slot: _Slot | None = getattr(self._local, "slot", None)
+        if slot is None or slot.tile_in.shape != (height, width):
+            slot = self._local.slot = self._new_slot(height, width)
+        return slot
+
+    def _new_slot(self, height: int, width: int) -> _Slot:
+        tile_in, tile_out = np.empty((2, height, width), np.uint8)
+        strength = np.zeros((), np.float32)
+        binding = self._session.io_binding()
+        shape = (1, 1, height, width)
+        binding.bind_input("y", "cpu", 0, np.uint8, shape, tile_in.ctypes.data)
+        binding.bind_input("strength", "cpu", 0, np.float32, (), strength.ctypes.data)
+        binding.bind_output("out", "cpu", 0, np.uint8, shape, tile_out.ctypes.data)
+        return _Slot(tile_in, tile_out, strength, binding)
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _session(path: str, device: str) -> onnxruntime.InferenceSession:
+    kind, _, index = device.partition(":")
+    provider = PROVIDERS[kind]
+    if provider not in onnxruntime.get_available_providers():
+        raise BackendUnavailableError(
+            f"ONNX Runtime here has no {provider} for device '{device}'; install it with: "
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'vcsharp[gpu]'"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    settings = {"device_id": index or "0"} if kind == "cuda" else {}
+    with _translated():
+        session = onnxruntime.InferenceSession(path, options, providers=[(provider, settings)])
+    # ONNX Runtime falls back to the CPU without a word when a provider cannot start.
+    if session.get_providers()[0] != provider:
+        raise BackendUnavailableError(
+            f"ONNX Runtime could not start {provider} on '{device}'; is the driver loaded?"
+        )
+    return session
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turns the runtime's own exceptions, which share no useful base class, into ours."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackendError(f"ONNX Runtime failed: {reason}") from error

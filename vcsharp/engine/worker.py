@@ -1,0 +1,182 @@
+"""One engine: a model on a backend, fed with frames."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vcsharp import catalogue
+from vcsharp.catalogue import Model
+from vcsharp.engine import tiling
+from vcsharp.engine.backend import Backend, NullBackend
+from vcsharp.errors import BackendUnavailableError, SettingsError
+from vcsharp.frame import Bytes, Frame
+
+DEFAULT_MODEL = "nano"
+NO_MODEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine is, for people and for the statistics."""
+
+    model: str
+    backend: str
+    device: str
+    precision: str
+    tile_px: int
+
+
+class Engine:
+    """Sharpens frames and single luma planes.
+
+    Thread-safety: one thread at a time, except `strength`, which any thread may set between frames.
+    """
+
+    def __init__(self, backend: Backend, model: Model | None, tile_px: int = 512) -> None:
+        self._backend = backend
+        self._halo_px = model.card.halo_px if model else 0
+        self._multiple = model.card.multiple_of if model else 1
+        self.strength = 1.0
+        name = model.card.name if model else NO_MODEL
+        self.facts = EngineFacts(name, backend.name, backend.device, backend.precision, tile_px)
+        self.plan(64, 64)  # raises early if the tiles are too small for the halo
+
+    def process(self, frame: Frame) -> Frame:
+        """The sharpened frame; with strength 0, and for placeholders, the frame itself.
+
+        Chroma passes through unchanged; the colour facts stay what they are.
+        """
+        if self.strength == 0 or frame.notice:
+            return frame
+        result = frame.blank_copy()
+        self._sharpen_into(frame.y, self.strength, result.y)
+        luma_bytes = frame.width * frame.height
+        result.data[luma_bytes:] = frame.data[luma_bytes:]
+        return result
+
+    def sharpen_luma(self, luma: Bytes, strength: float) -> Bytes:
+        """A sharpened copy of one plane: uint8, any (height, width) from 1 x 1 up."""
+        out = luma.copy()
+        if strength != 0:
+            self._sharpen_into(luma, strength, out)
+        return out
+
+    def plan(self, width: int, height: int) -> tiling.Plan:
+        """The tiles for a plane of this size.
+
+        Raises SettingsError if tiles are smaller than their halos.
+        """
+        try:
+            return tiling.plan(width, height, self.facts.tile_px, self._halo_px, self._multiple)
+        except ValueError as error:
+            raise SettingsError(f"tile: {error}") from error
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Runs one grey plane, so that the first real frame is not slow."""
+        self.sharpen_luma(np.full((height, width), 128, np.uint8), 1.0)
+
+    def close(self) -> None:
+        """Frees the backend. Idempotent."""
+        self._backend.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _sharpen_into(self, luma: Bytes, strength: float, out: Bytes) -> None:
+        height, width = luma.shape
+        plan = self.plan(width, height)
+        self._backend.sharpen(_padded(luma, plan.width, plan.height), plan, strength, out)
+
+
+def _padded(luma: Bytes, width: int, height: int) -> Bytes:
+    """The plane with its last column and row repeated up to the size; itself if it fits."""
+    below, right = height - luma.shape[0], width - luma.shape[1]
+    return np.pad(luma, ((0, below), (0, right)), mode="edge") if below or right else luma
+
+
+def choose(
+    model: str, device: str, backend: str, precision: str, threads: int, tile_px: int
+) -> Engine:
+    """The engine that the settings name; `auto` takes the best that this machine has.
+
+    Args:
+        model: name or path of a model, `auto`, or `none` to pass frames through.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`.
+        backend: `auto`, `ort`, `torch`.
+        precision: `auto`, `int8`, `fp32`, `fp16`.
+        threads: CPU threads; 0 means one per core at hand.
+        tile_px: edge of the largest tile.
+
+    Raises: ModelError, ModelNotFoundError: no such model, or damaged. BackendUnavailableError:
+    nothing that was asked for can run here; the text joins all reasons.
+    """
+    if model == NO_MODEL:
+        return Engine(NullBackend(), None, tile_px)
+    found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)
+    reasons = []
+    for candidate in _candidates(device, backend, precision):
+        try:
+            return Engine(candidate(found, threads), found, tile_px)
+        except BackendUnavailableError as error:
+            reasons.append(str(error))
+    raise BackendUnavailableError("; ".join(reasons) or _nothing_fits(device, backend, precision))
+
+
+def _nothing_fits(device: str, backend: str, precision: str) -> str:
+    return (
+        f"no backend runs precision '{precision}' on device '{device}' with backend '{backend}'; "
+        "int8 needs --backend ort --device cpu, fp16 needs --backend torch --device cuda"
+    )
+
+
+_Maker = Callable[[Model, int], Backend]
+
+
+def _candidates(device: str, backend: str, precision: str) -> list[_Maker]:
+    """Makers of the backends that fit the wishes, best first."""
+    devices = [device] if device != "auto" else (["cuda", "cpu"] if _has_nvidia() else ["cpu"])
+    table = [("cuda", "torch", "fp16"), ("cuda", "torch", "fp32"), ("cuda", "ort", "fp32")]
+    table += [("cpu", "ort", "int8"), ("cpu", "ort", "fp32"), ("cpu", "torch", "fp32")]
+    return [
+        partial(_make, kind, exact_device, name)
+        for exact_device in devices
+        for on, kind, name in table
+        if on == exact_device.partition(":")[0]
+        and backend in ("auto", kind)
+        and precision in ("auto", name)
+    ]
+
+
+def _make(kind: str, device: str, precision: str, model: Model, threads: int) -> Backend:
+    if kind == "ort":
+        _require("onnxruntime", "ONNX Runtime", "cpu")
+        from vcsharp.engine.ort import OrtBackend
+
+        return OrtBackend(model, precision, device, threads)
+    _require("torch", "PyTorch", "torch")
+    _require("safetensors", "safetensors", "torch")
+    from vcsharp.engine.torch_cuda import TorchBackend
+
+    return TorchBackend(model, precision, device, threads)
+
+
+def _require(module: str, title: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise BackendUnavailableError(
+            f"{title} is not installed; install it with: pip install 'vcsharp[{extra}]'"
+        )
+
+
+def _has_nvidia() -> bool:
+    """A cheap hint, so that machines without a GPU never load PyTorch to learn that."""
+    return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None

@@ -1,0 +1,145 @@
+"""Brings every frame of a run to one size and one colour: letterboxed, never distorted, never
+through RGB.
+
+Scaling is per plane (bilinear up, area down). Conversions between BT.601 and BT.709 follow from the
+two recommendations' luma weights; the change of luma is computed at chroma resolution and spread
+bilinearly.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vcsharp.frame import (
+    Bytes,
+    Color,
+    ColorMatrix,
+    ColorRange,
+    Frame,
+    black,
+    chroma_size,
+    from_planes,
+)
+
+LUMA_WEIGHTS = {ColorMatrix.BT601: (0.299, 0.114), ColorMatrix.BT709: (0.2126, 0.0722)}
+"""(red, blue) shares of luma."""
+
+
+def fit(frame: Frame, width: int, height: int, color: Color) -> Frame:
+    """The frame in the size and colour asked for; the frame itself where nothing has to change.
+
+    A picture that lacks one column or row (odd size made even) is padded by repeating its edge, not
+    scaled.
+    """
+    return _sized(recolored(frame, color), width, height)
+
+
+def letterbox(
+    width: int, height: int, into_width: int, into_height: int
+) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of the largest centred picture of the same shape;
+
+    all even where it is inset.
+    """
+    scale = min(into_width / width, into_height / height)
+    inner_width = min(into_width, max(2, 2 * round(width * scale / 2)))
+    inner_height = min(into_height, max(2, 2 * round(height * scale / 2)))
+    left, top = ((into_width - inner_width) // 4 * 2, (into_height - inner_height) // 4 * 2)
+    return left, top, inner_width, inner_height
+
+
+def _sized(frame: Frame, width: int, height: int) -> Frame:
+    if (frame.width, frame.height) == (width, height):
+        return frame
+    if 0 <= width - frame.width <= 1 and 0 <= height - frame.height <= 1:
+        return _edge_padded(frame, width, height)
+    left, top, inner_width, inner_height = letterbox(frame.width, frame.height, width, height)
+    result = black(width, height, frame.color)
+    boxes = [(left, top, inner_width, inner_height)]
+    boxes += 2 * [(left // 2, top // 2, *chroma_size(inner_width, inner_height))]
+    for target, plane, (x, y, w, h) in zip(result.planes, frame.planes, boxes, strict=True):
+        target[y : y + h, x : x + w] = scaled(plane, w, h)
+    return frame.replaced(data=result.data, width=width, height=height)
+
+
+def scaled(plane: Bytes, width: int, height: int) -> Bytes:
+    """A plane in another size: area-averaged where it shrinks, bilinear where it grows."""
+    shrinks = width < plane.shape[1] or height < plane.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=method), np.uint8)
+
+
+def _edge_padded(frame: Frame, width: int, height: int) -> Frame:
+    sizes = [(width, height), *2 * [chroma_size(width, height)]]
+    planes = [
+        np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
+        for plane, (w, h) in zip(frame.planes, sizes, strict=True)
+    ]
+    padded = from_planes(*planes)
+    return frame.replaced(data=padded.data, width=width, height=height)
+
+
+def recolored(frame: Frame, color: Color) -> Frame:
+    """The same picture in another range and matrix."""
+    if frame.color == color:
+        return frame
+    if frame.color.matrix is not color.matrix:
+        frame = _rematrixed(frame, color.matrix)
+    if frame.color.range is not color.range:
+        frame = _reranged(frame, color.range)
+    return frame
+
+
+def _reranged(frame: Frame, to: ColorRange) -> Frame:
+    result = frame.blank_copy()
+    for target, plane, table in zip(result.planes, frame.planes, _tables(to), strict=True):
+        target[:] = cv2.LUT(plane, table)
+    return result.replaced(color=Color(to, frame.color.matrix))
+
+
+@lru_cache(maxsize=2)
+def _tables(to: ColorRange) -> tuple[Bytes, Bytes, Bytes]:
+    """Look-up tables for Y, Cb and Cr."""
+    levels = np.arange(256)
+    if to is ColorRange.LIMITED:
+        luma, chroma = 16 + levels * 219 / 255, 128 + (levels - 128) * 224 / 255
+    else:
+        luma, chroma = (levels - 16) * 255 / 219, 128 + (levels - 128) * 255 / 224
+    tables = [np.clip(np.rint(values), 0, 255).astype(np.uint8) for values in (luma, chroma)]
+    return tables[0], tables[1], tables[1]
+
+
+def _rematrixed(frame: Frame, to: ColorMatrix) -> Frame:
+    matrix = _matrix(frame.color.matrix, to)
+    # Full-range luma and chroma have equal steps; in limited range luma's are 219/224 as many.
+    luma_steps = 1.0 if frame.color.range is ColorRange.FULL else 219 / 224
+    chroma = np.stack([frame.u, frame.v]).astype(np.float32) - 128
+    luma_change = luma_steps * np.tensordot(matrix[0, 1:], chroma, 1).astype(np.float32)
+    new_chroma = np.tensordot(matrix[1:, 1:], chroma, 1) + 128
+    change = cv2.resize(luma_change, (frame.width, frame.height), interpolation=cv2.INTER_LINEAR)
+    planes = [_bytes(frame.y + change), *map(_bytes, new_chroma)]
+    return frame.replaced(data=from_planes(*planes).data, color=Color(frame.color.range, to))
+
+
+def _bytes(values: NDArray[np.floating]) -> Bytes:
+    clipped: Bytes = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return clipped
+
+
+@lru_cache(maxsize=4)
+def _matrix(old: ColorMatrix, new: ColorMatrix) -> NDArray[np.float64]:
+    """3x3 from old (Y, Cb, Cr) to new, all of them centred and in units of the full range."""
+    return np.asarray(rgb_to_ycc(new) @ np.linalg.inv(rgb_to_ycc(old)))
+
+
+def rgb_to_ycc(matrix: ColorMatrix) -> NDArray[np.float64]:
+    """3x3 from RGB in 0..1 to Y in 0..1 and Cb, Cr in -0.5..0.5."""
+    red, blue = LUMA_WEIGHTS[matrix]
+    luma = np.array([red, 1 - red - blue, blue])
+    cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
+    cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+    return np.stack([luma, cb, cr])
