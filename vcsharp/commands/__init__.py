@@ -1,0 +1,1 @@
+"""The subcommands, each with `main(argv, console) -> exit code`, imported when called."""
