@@ -46,14 +46,14 @@ class TorchBackend:
         self.device = device
         self._dtype = DTYPES[precision]
         self._net = _load(model).eval().to(device, self._dtype)
-        self._net.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def sharpen(self, plane: Bytes, plan: Plan, strength: float, out: Bytes) -> None:
         """See `Backend.sharpen`. All tiles go through the network as one batch."""
         try:
             batch = self._gather(plane, plan)
-            result = self._net(batch.to(self._dtype) / 255, strength)
+            planes = batch.to(self._dtype, memory_format=torch.channels_last) / 255
+            result = self._net(planes, strength)
             # `round` rounds half to even, as the int8 graph does.
             tiles = (result * 255).round().to(torch.uint8)[:, 0].cpu().numpy()
         except RuntimeError as error:
