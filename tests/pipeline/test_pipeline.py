@@ -180,7 +180,7 @@ def test_placeholders_are_not_counted_nor_sharpened(make_rig):
             frame = super().read()
             return frame.replaced(notice="camera lost") if frame else None
 
-    calls = []
+    calls: list[int] = []
     rig = make_rig(Lost(count=5), engine_hook=calls.append)
     rig.pipeline.run()
     assert rig.telemetry.snapshot().frames_in == 0

@@ -93,7 +93,7 @@ def slow_conversion(frame: Frame, to: Color) -> np.ndarray:
     out = np.tensordot(rgb_to_ycc(to.matrix), rgb, 1)
     offset, luma, chroma = scales(to)
     out = np.stack([out[0] * luma + offset, out[1] * chroma + 128, out[2] * chroma + 128])
-    return np.clip(np.rint(out), 0, 255)
+    return np.asarray(np.clip(np.rint(out), 0, 255))
 
 
 @pytest.mark.parametrize("old", COLORS)

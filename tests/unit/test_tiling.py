@@ -32,7 +32,7 @@ def spans_of(layout: Plan):
 def test_every_core_has_its_halo_or_ends_with_the_plane(width, height, tile_px, halo_px, stride):
     for span, length, whole in spans_of(plan(width, height, tile_px, halo_px, stride)):
         assert span.start % stride == 0
-        assert 0 <= span.start
+        assert span.start >= 0
         assert span.start + length <= whole
         assert span.core_start == 0 or span.core_start - span.start >= halo_px
         assert span.core_stop == whole or span.start + length - span.core_stop >= halo_px
