@@ -50,9 +50,11 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def parse(cls: type[S], command: str, argv: Sequence[str], description: str, epilog: str = "") -> S:
+def parse(
+    cls: type[S], command: str, argv: Sequence[str], description: str, epilog: str, usage: str
+) -> S:
     """The settings of one command from its arguments and the other sources; or SettingsError."""
-    parser = Parser(prog=f"vcsharp {command}", description=description, epilog=epilog)
+    parser = Parser(prog=f"vcsharp {command}", description=description, epilog=epilog, usage=usage)
     for title, names in grouped(cls):
         group = parser.add_argument_group(title)
         for name in names:

@@ -47,7 +47,8 @@ exit codes: 0 done, or asked to stop; 1 failed while running; 2 bad settings;
 
 def main(argv: Sequence[str], console: Console) -> int:
     """Parses the arguments and runs the daemon; returns the exit code."""
-    settings = flags.parse(RunSettings, "run", argv, DESCRIPTION, EPILOG)
+    usage = "vcsharp run [options]"
+    settings = flags.parse(RunSettings, "run", argv, DESCRIPTION, EPILOG, usage)
     setup_logging(console, settings.debug)
     from vcsharp import daemon  # brings OpenCV and FFmpeg
 
