@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # argparse after --help
         return leaving.code if isinstance(leaving.code, int) else 0
     except Exception as error:  # noqa: BLE001  the last resort: people get a line, not a traceback
-        text = f"internal error: {type(error).__name__}: {error}"
-        return _complain(console, f"{text}; run again with --debug for the details", 1)
+        cure = "run again with --debug for the details"
+        return _complain(console, f"internal error: {type(error).__name__}: {error}; {cure}", 1)
     return code
 
 

@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """The flags that were given, by field name. Raises SettingsError, with the nearest flag."""
-        found, unknown = self.parse_known_args(argv)
+        found, unknown = self.parse_known_intermixed_args(argv)
         for word in unknown:
             self._refuse(word)
         return vars(found)

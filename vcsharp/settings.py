@@ -265,7 +265,7 @@ def load(cls: type[S], flags: Mapping[str, Any]) -> S:
     try:
         return cls(**merged)
     except ValidationError as error:
-        raise SettingsError("\n".join(_faults(error, layers))) from None
+        raise SettingsError("\n".join(_faults(cls, error, layers))) from None
 
 
 def _shared_names() -> set[str]:
@@ -312,15 +312,15 @@ def _read_toml(cls: type[Settings], path: Path) -> dict[str, Any]:
         raise SettingsError(f"config: '{path}' is not valid TOML: {error}") from error
 
 
-def _faults(error: ValidationError, layers: list[_Layer]) -> list[str]:
+def _faults(cls: type[Settings], error: ValidationError, layers: list[_Layer]) -> list[str]:
     """One line per fault: `strength: Input should be less than or equal to 2 (got '5')`."""
-    return [_fault(fault, layers) for fault in error.errors(include_url=False)]
+    return [_fault(cls, fault, layers) for fault in error.errors(include_url=False)]
 
 
-def _fault(fault: Mapping[str, Any], layers: list[_Layer]) -> str:
+def _fault(cls: type[Settings], fault: Mapping[str, Any], layers: list[_Layer]) -> str:
     name = str(fault["loc"][0])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "missing":
-        return f"{name}: missing"
+        return f"{name}: missing; give {'one or more' if is_positional(cls, name) else f'--{name}'}"
     origins = [layer.origin(name) for layer in reversed(layers) if name in layer.values]
     return f"{name}: {message} (got '{fault['input']}'{''.join(origins[:1])})"

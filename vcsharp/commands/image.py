@@ -57,11 +57,12 @@ class _Job:
 
     def run(self) -> int:
         if self._paths:
-            self._make_output_folder()
-            try:
-                self._sharpen_all()
-            finally:
-                self._sum_up()
+            with self._engine() as engine:
+                self._make_output_folder()
+                try:
+                    self._sharpen_all(engine)
+                finally:
+                    self._sum_up()
         return 1 if self._failures else 0
 
     def _inputs(self) -> Iterator[Path]:
@@ -88,21 +89,22 @@ class _Job:
         except OSError as error:
             raise ImageError(f"cannot create the folder '{folder}': {error.strerror}") from error
 
-    def _sharpen_all(self) -> None:
+    def _engine(self) -> Engine:
         wanted = self._settings
-        with (
-            choose(
-                wanted.model,
-                wanted.device,
-                wanted.backend,
-                wanted.precision,
-                wanted.threads,
-                wanted.tile,
-            ) as engine,
-            _progress(self._console, len(self._paths)) as progress,
-        ):
-            facts = engine.facts
-            say(self._console, f"model: {facts.model} ({facts.precision} on {facts.device})")
+        engine = choose(
+            wanted.model,
+            wanted.device,
+            wanted.backend,
+            wanted.precision,
+            wanted.threads,
+            wanted.tile,
+        )
+        facts = engine.facts
+        say(self._console, f"model: {facts.model} ({facts.precision} on {facts.device})")
+        return engine
+
+    def _sharpen_all(self, engine: Engine) -> None:
+        with _progress(self._console, len(self._paths)) as progress:
             task = progress.add_task("", total=len(self._paths))
             for path in self._paths:
                 progress.update(task, description=one_line(path.name))
@@ -142,9 +144,7 @@ class _Job:
     def _sum_up(self) -> None:
         failed = f", {self._failures} failed" if self._failures else ""
         folder = self._settings.output
-        say(
-            self._console, f"{len(self._written)} of {len(self._paths)} written to {folder}{failed}"
-        )
+        say(self._console, f"{self._written} of {len(self._paths)} written to {folder}{failed}")
 
 
 def _progress(console: Console, total: int) -> Progress:
