@@ -39,7 +39,7 @@ Transport = Literal["tcp", "udp"]
 class StreamSource:
     """A live stream: frames are lost rather than late.
 
-    What arrived is handed out at once, so that who calls `read` in a loop catches up with the network.
+    What arrived is handed out at once, so that who calls `read` in a loop keeps up with the network.
     """
 
     lossless = False
@@ -108,8 +108,8 @@ class StreamSource:
     def _options(self) -> dict[str, str]:
         """Of FFmpeg; time-outs in microseconds.
 
-        Not `fflags=nobuffer`: it throws away the key frame that was looked at while opening, and the
-        picture then waits for the next one. Two frames are enough to guess the rate.
+        Not `fflags=nobuffer`: it throws away the key frame that was looked at while opening, and
+        the picture then waits for the next one. Two frames are enough to guess the rate.
         """
         common = {"flags": "low_delay", "fpsprobesize": "2"}
         timeout_us = str(round(self._read_timeout_s * 1e6))

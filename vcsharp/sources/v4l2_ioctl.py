@@ -1,0 +1,160 @@
+"""What a capture device says of itself: the few V4L2 calls that OpenCV does not offer (Linux only).
+
+Structures and numbers follow linux/videodev2.h; they are part of the kernel's stable interface.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+CAP_VIDEO_CAPTURE = 0x0000_0001
+CAP_DEVICE_CAPS = 0x8000_0000
+BUF_TYPE_VIDEO_CAPTURE = 1
+MEMORY_MMAP = 1
+FRMSIZE_TYPE_DISCRETE = 1
+
+_READ_WRITE, _READ = 3, 2
+
+
+class Capability(ctypes.Structure):
+    """struct v4l2_capability"""
+
+    _fields_ = (
+        ("driver", ctypes.c_char * 16),
+        ("card", ctypes.c_char * 32),
+        ("bus_info", ctypes.c_char * 32),
+        ("version", ctypes.c_uint32),
+        ("capabilities", ctypes.c_uint32),
+        ("device_caps", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32 * 3),
+    )
+
+
+class FormatDescription(ctypes.Structure):
+    """struct v4l2_fmtdesc"""
+
+    _fields_ = (
+        ("index", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("description", ctypes.c_char * 32),
+        ("pixelformat", ctypes.c_uint32),
+        ("mbus_code", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32 * 3),
+    )
+
+
+class FrameSize(ctypes.Structure):
+    """struct v4l2_frmsizeenum; the union holds (width, height) of a discrete size first"""
+
+    _fields_ = (
+        ("index", ctypes.c_uint32),
+        ("pixel_format", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("values", ctypes.c_uint32 * 6),
+        ("reserved", ctypes.c_uint32 * 2),
+    )
+
+
+class RequestBuffers(ctypes.Structure):
+    """struct v4l2_requestbuffers"""
+
+    _fields_ = (
+        ("count", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("memory", ctypes.c_uint32),
+        ("capabilities", ctypes.c_uint32),
+        ("flags", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 3),
+    )
+
+
+Struct = TypeVar("Struct", bound=ctypes.Structure)
+
+
+def _request(direction: int, number: int, struct: type[ctypes.Structure]) -> int:
+    return direction << 30 | ctypes.sizeof(struct) << 16 | ord("V") << 8 | number
+
+
+_QUERYCAP = _request(_READ, 0, Capability)
+_ENUM_FMT = _request(_READ_WRITE, 2, FormatDescription)
+_REQBUFS = _request(_READ_WRITE, 8, RequestBuffers)
+_ENUM_FRAMESIZES = _request(_READ_WRITE, 74, FrameSize)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A file descriptor of the device; other programs are not disturbed by it. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def capability(descriptor: int) -> Capability:
+    """VIDIOC_QUERYCAP. Raises OSError (ENOTTY: no video device)."""
+    return _call(descriptor, _QUERYCAP, Capability())
+
+
+def captures(device: Capability) -> bool:
+    """Whether this very node delivers pictures (a camera's metadata node does not)."""
+    own = device.capabilities & CAP_DEVICE_CAPS
+    return bool((device.device_caps if own else device.capabilities) & CAP_VIDEO_CAPTURE)
+
+
+def formats(descriptor: int) -> list[str]:
+    """VIDIOC_ENUM_FMT: pixel formats as four characters, in the driver's order."""
+    found: list[str] = []
+    with suppress(OSError):  # EINVAL after the last one
+        while True:
+            entry = FormatDescription(index=len(found), type=BUF_TYPE_VIDEO_CAPTURE)
+            _call(descriptor, _ENUM_FMT, entry)
+            found.append(fourcc_text(entry.pixelformat))
+    return found
+
+
+def sizes(descriptor: int, pixel_format: str) -> list[tuple[int, int]]:
+    """VIDIOC_ENUM_FRAMESIZES: (width, height) of each discrete size; empty for stepwise ones."""
+    found: list[tuple[int, int]] = []
+    with suppress(OSError):
+        while True:
+            entry = FrameSize(index=len(found), pixel_format=fourcc_number(pixel_format))
+            _call(descriptor, _ENUM_FRAMESIZES, entry)
+            if entry.type != FRMSIZE_TYPE_DISCRETE:
+                return []
+            found.append((entry.values[0], entry.values[1]))
+    return found
+
+
+def busy(descriptor: int) -> bool:
+    """Whether another program streams from the device: only then are buffers refused (EBUSY)."""
+    try:
+        for count in (1, 0):  # 0 gives the buffer back
+            request = RequestBuffers(count=count, type=BUF_TYPE_VIDEO_CAPTURE, memory=MEMORY_MMAP)
+            _call(descriptor, _REQBUFS, request)
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
+
+
+def fourcc_text(number: int) -> str:
+    """`MJPG` for 0x47504A4D."""
+    return number.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
+
+
+def fourcc_number(text: str) -> int:
+    """0x47504A4D for `MJPG`."""
+    return int.from_bytes(text.ljust(4).encode("ascii"), "little")
+
+
+def _call(descriptor: int, request: int, struct: Struct) -> Struct:
+    fcntl.ioctl(descriptor, request, struct)
+    return struct
