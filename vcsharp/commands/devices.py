@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from vcsharp.commands.listing import print_json, stdout_console, wants_json
@@ -64,12 +63,14 @@ def main(argv: Sequence[str], console: Console) -> int:
     return 0
 
 
-def _print(out: Console, title: str, rows: Iterable[tuple[str, ...]], otherwise: str) -> None:
-    grid = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
-    for row in rows:
-        grid.add_row(*map(Text, row))
+def _print(out: Console, title: str, entries: Iterable[Sequence[str]], otherwise: str) -> None:
+    """Plain lines, never cut, so that every path can be copied."""
     out.print(Text(title, style="bold"))
-    out.print(grid if grid.row_count else Text(f"  {otherwise}"), soft_wrap=not grid.row_count)
+    for name, *details in list(entries) or [(otherwise,)]:
+        first, *more = [*details, ""]
+        out.print(Text(f"  {name:14}{first}".rstrip()), soft_wrap=True)
+        for line in filter(None, more):
+            out.print(Text(f"{'':16}{line}"), soft_wrap=True)
 
 
 def _worth_listing(camera: CameraInfo) -> bool:
@@ -77,20 +78,21 @@ def _worth_listing(camera: CameraInfo) -> bool:
     return bool(camera.captures or camera.problem) and not camera.virtual
 
 
-def _camera_row(camera: CameraInfo) -> tuple[str, ...]:
+def _camera_row(camera: CameraInfo) -> Sequence[str]:
     sizes = ", ".join(f"{width}x{height}" for width, height in camera.sizes[:LISTED_SIZES])
     offers = camera.problem or f"{' '.join(camera.formats)}  {sizes}"
-    return camera.path, camera.card, offers, camera.stable_path or ""
+    return camera.path, camera.card or "camera", offers, camera.stable_path or ""
 
 
-def _loopback_row(loopback: LoopbackDevice) -> tuple[str, ...]:
-    return loopback.path, loopback.label, "free" if loopback.writable else "in use, or unknown"
+def _loopback_row(loopback: LoopbackDevice) -> Sequence[str]:
+    state = "free" if loopback.writable else "in use, or unknown"
+    return loopback.path, f"{loopback.label}  {state}".strip()
 
 
-def _processor_row(processor: Processor) -> tuple[str, ...]:
+def _processor_row(processor: Processor) -> Sequence[str]:
     extra = "cpu" if processor.device == "cpu" else "gpu"
     cure = f"no backend installed; install one with: pip install 'vcsharp[{extra}]'"
-    return processor.device, processor.name, ", ".join(processor.backends) or cure
+    return processor.device, f"{processor.name}  {', '.join(processor.backends) or cure}"
 
 
 def _no_cameras() -> str:
