@@ -131,7 +131,7 @@ class LineView:
         self._ticker.stop()
         self._ticker = None
         self._clear()
-        for line in summary(self._telemetry, self._total_frames):
+        for line in summary(self._telemetry):
             say(self._console, line)
 
     def _tick(self) -> None:
@@ -161,6 +161,7 @@ class LiveView(LineView):
             redirect_stderr=False,
         )
         self._live.start(refresh=True)
+        self._console.show_cursor()  # a second Ctrl-C would leave it hidden
         super().start(telemetry, total_frames)
 
     @property
@@ -223,11 +224,11 @@ def figures_line(telemetry: Telemetry, total_frames: int | None) -> str:
     return "; ".join(parts)
 
 
-def summary(telemetry: Telemetry, total_frames: int | None) -> list[str]:
+def summary(telemetry: Telemetry) -> list[str]:
     """What was done, and where the files are."""
     now = telemetry.snapshot()
-    lines = [f"{now.frames_out} frames in {now.seconds:.1f} s, {now.fps:.1f} fps; {_counts(now)}"]
-    if total_frames is None and now.frames_out:
+    lines = [f"{now.frames_out} frames in {now.seconds:.1f} s, {now.fps:.1f} fps; {_losses(now)}"]
+    if now.frames_out:
         lines[0] += f"; {_latency(now)}"
     return lines + [_written(Path(sink)) for sink in telemetry.facts.sinks if Path(sink).is_file()]
 
@@ -237,10 +238,11 @@ def _written(path: Path) -> str:
 
 
 def _counts(now: Statistics) -> str:
-    return (
-        f"{now.frames_in} in, {now.frames_out} out, {now.frames_dropped} dropped, "
-        f"{now.frames_repeated} repeated"
-    )
+    return f"{now.frames_in} in, {now.frames_out} out, {_losses(now)}"
+
+
+def _losses(now: Statistics) -> str:
+    return f"{now.frames_dropped} dropped, {now.frames_repeated} repeated"
 
 
 def _latency(now: Statistics) -> str:
