@@ -1,0 +1,343 @@
+"""Linux's virtual camera: frames are written to a v4l2loopback device, where meetings read them.
+
+What shaped this file: S_FMT succeeds and returns another format where somebody else owns the
+device; write() cuts what is too long and never waits; STREAMON without buffers is refused since
+0.14, and needed by 0.12; a device with `keep_format` does not say that it can be written, and can.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import logging
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
+from vcsharp.frame import Bytes, Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
+from vcsharp.sinks import v4l2_abi as abi
+from vcsharp.sinks.base import StreamFormat
+
+log = logging.getLogger(__name__)
+
+LABEL = "vcsharp"
+MODPROBE = f"sudo modprobe v4l2loopback video_nr=10 card_label={LABEL} exclusive_caps=1"
+_DRIVER = b"v4l2 loopback"
+_SYSFS = Path("/sys/class/video4linux")
+
+
+class Device:
+    """The system calls a video device is used with; tests put their own kernel in its place."""
+
+    def open(self, path: str) -> int:
+        """A descriptor for reading and writing, as some releases want both."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def ioctl(
+        self, descriptor: int, request: int, argument: ctypes.Structure | ctypes.c_int
+    ) -> None:
+        """Asks the driver, which answers in `argument`."""
+        fcntl.ioctl(descriptor, request, argument)
+
+    def write(self, descriptor: int, data: Bytes) -> int:
+        """Bytes taken."""
+        return os.write(descriptor, data.data)
+
+    def close(self, descriptor: int) -> None:
+        """Releases the device."""
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackDevice:
+    """A v4l2loopback device that this machine has."""
+
+    path: str
+    """`/dev/video10`."""
+    label: str
+    """What meetings call it."""
+    writable: bool
+    """True where it says that a writer may come; False also where only trying can tell."""
+
+
+def find_loopback(device: Device | None = None, sysfs: Path = _SYSFS) -> list[LoopbackDevice]:
+    """Every loopback device, best first.
+
+    Those that announce a free place for a writer come before the others, then the label `vcsharp`,
+    then the lowest number.
+    """
+    kernel = device or Device()
+    found = [loopback for entry in sysfs.glob("video*") if (loopback := _probe(kernel, entry))]
+    return sorted(found, key=lambda d: (not d.writable, d.label != LABEL, len(d.path), d.path))
+
+
+class LoopbackSink:
+    """Writes frames to a v4l2loopback device. Not thread-safe.
+
+    While it is open the device is a camera; who reads it is told size, rate and colour.
+    """
+
+    realtime = True
+    paced = True
+    dresses = False
+
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        name: str = "virtual",
+        pixel_format: str = "YU12",
+        device: Device | None = None,
+        sysfs: Path = _SYSFS,
+    ) -> None:
+        """`path` None takes the first loopback device that lets itself be written.
+
+        `pixel_format` is what readers get: `YU12` (as vcsharp works) or `YUYV` (for old readers).
+        """
+        self.name = name
+        self._path, self._sysfs = path, sysfs
+        self._pixel_format = pixel_format
+        self._kernel = device or Device()
+        self._descriptor = -1
+
+    def open(self, stream: StreamFormat) -> str:
+        """Opens the device and settles its format.
+
+        Raises SinkError, which is a SinkFormatError where the device keeps another format.
+        """
+        if stream.width % 2 or stream.height % 2:
+            raise SinkError(
+                "a virtual camera needs an even width and height, "
+                f"got '{stream.width}x{stream.height}'; give an even --size"
+            )
+        card = self._open_first(stream)
+        return f'{self._path} "{card}" ({stream.width}x{stream.height} {self._pixel_format})'
+
+    def write(self, result: Result) -> None:
+        """Hands one picture to the readers. Raises SinkError: SinkGone where the device went."""
+        data = _packed(result.frame, self._pixel_format)
+        try:
+            taken = self._kernel.write(self._descriptor, data)
+        except OSError as error:
+            raise _write_error(f"{self._path}", error) from error
+        if taken != data.nbytes:
+            raise SinkIOError(
+                f"'{self._path}' took {taken} of {data.nbytes} bytes of a frame: another program "
+                "changed its format; close that program and start again"
+            )
+
+    def close(self) -> None:
+        """Releases the device; readers see that nobody writes any more. Idempotent."""
+        if self._descriptor >= 0:
+            self._kernel.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open_first(self, stream: StreamFormat) -> str:
+        """Opens the device asked for, or the first that does not refuse; returns its label."""
+        if self._path is not None:
+            return self._open_one(self._path, stream)
+        refusals: list[str] = []
+        for candidate in find_loopback(self._kernel, self._sysfs):
+            try:
+                label = self._open_one(candidate.path, stream)
+            except SinkError as error:
+                refusals.append(str(error))
+            else:
+                self._path = candidate.path
+                return label
+        raise SinkError("; ".join(refusals) or f"there is no virtual camera; make one: {MODPROBE}")
+
+    def _open_one(self, path: str, stream: StreamFormat) -> str:
+        try:
+            self._descriptor = self._kernel.open(path)
+            capability = _capability(self._kernel, self._descriptor)
+            label = _checked_label(path, capability)
+            legacy = self._is_legacy(path)
+            if legacy:
+                _refuse_second_writer(capability)
+            self._settle_format(path, stream)
+            self._settle_rate(stream.fps)
+            if legacy:
+                self._start_streaming()
+        except SinkError:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise _open_error(path, error) from error
+        return label
+
+    def _is_legacy(self, path: str) -> bool:
+        """True for v4l2loopback 0.12, the last without `state` in sysfs."""
+        entry = self._sysfs / Path(path).resolve().name
+        return (entry / "max_openers").exists() and not (entry / "state").exists()
+
+    def _start_streaming(self) -> None:
+        """Tells 0.12 that a writer streams, so that it notices when this one has gone.
+
+        Without it the device refuses every later writer until the module is loaded anew.
+        """
+        self._kernel.ioctl(self._descriptor, abi.STREAMON, ctypes.c_int(abi.BUF_TYPE_VIDEO_OUTPUT))
+
+    def _settle_format(self, path: str, stream: StreamFormat) -> None:
+        wanted = _format(stream, self._pixel_format)
+        granted = abi.Format.from_buffer_copy(wanted)
+        self._kernel.ioctl(self._descriptor, abi.S_FMT, granted)
+        if not _fits(granted.fmt.pix, wanted.fmt.pix):
+            pix = granted.fmt.pix
+            raise SinkFormatError(
+                f"'{path}' stays at {_described(granted)} where {_described(wanted)} was asked: "
+                "another program uses it or it has keep_format set; close that program, "
+                f"or run with --size {pix.width}x{pix.height}"
+            )
+
+    def _settle_rate(self, fps: Fraction) -> None:
+        parameters = abi.StreamParm(type=abi.BUF_TYPE_VIDEO_OUTPUT)
+        output = parameters.parm.output
+        output.numerator, output.denominator = fps.denominator, fps.numerator
+        try:
+            self._kernel.ioctl(self._descriptor, abi.S_PARM, parameters)
+        except OSError as error:
+            # Only what readers are told depends on it, so a driver without it is no reason to stop.
+            log.warning("%s does not take a frame rate: %s", self._path, error.strerror)
+
+
+def _probe(kernel: Device, entry: Path) -> LoopbackDevice | None:
+    path = f"/dev/{entry.name}"
+    try:
+        descriptor = kernel.open(path)
+    except PermissionError:
+        # Listed all the same, so that opening it can tell what to do about the permission.
+        loopback = (entry / "max_openers").exists()
+        return LoopbackDevice(path, "", writable=False) if loopback else None
+    except OSError:
+        return None
+    try:
+        capability = _capability(kernel, descriptor)
+    except OSError:
+        return None
+    finally:
+        kernel.close(descriptor)
+    if capability.driver != _DRIVER:
+        return None
+    return LoopbackDevice(path, _text(capability.card), _can_output(capability))
+
+
+def _capability(kernel: Device, descriptor: int) -> abi.Capability:
+    capability = abi.Capability()
+    kernel.ioctl(descriptor, abi.QUERYCAP, capability)
+    return capability
+
+
+def _can_output(capability: abi.Capability) -> bool:
+    return bool((capability.capabilities | capability.device_caps) & abi.CAP_VIDEO_OUTPUT)
+
+
+def _checked_label(path: str, capability: abi.Capability) -> str:
+    """The device's label. Raises SinkError where it is a camera rather than a virtual one."""
+    label = _text(capability.card)
+    if capability.driver != _DRIVER and not _can_output(capability):
+        raise SinkError(
+            f"'{path}' is \"{label}\" (driver {_text(capability.driver)}), not a virtual camera; "
+            f"make a virtual camera: {MODPROBE}"
+        )
+    return label
+
+
+def _refuse_second_writer(capability: abi.Capability) -> None:
+    """0.12 lets several programs write at once; what it announces tells of the first."""
+    if not _can_output(capability):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _format(stream: StreamFormat, pixel_format: str) -> abi.Format:
+    """What to ask for, down to how the colours are to be read."""
+    wanted = abi.Format(type=abi.BUF_TYPE_VIDEO_OUTPUT)
+    pix, packed = wanted.fmt.pix, pixel_format == "YUYV"
+    pix.width, pix.height = stream.width, stream.height
+    pix.pixelformat = abi.fourcc(pixel_format)
+    pix.field = abi.FIELD_NONE
+    pix.bytesperline = stream.width * (2 if packed else 1)
+    pix.sizeimage = (
+        pix.bytesperline * stream.height if packed else frame_bytes(stream.width, stream.height)
+    )
+    pix.priv = abi.PRIV_MAGIC
+    pix.colorspace, pix.ycbcr_enc, pix.quantization = _color_fields(stream.color)
+    return wanted
+
+
+def _color_fields(color: Color) -> tuple[abi.Colorspace, abi.YcbcrEncoding, abi.Quantization]:
+    full = color.range is ColorRange.FULL
+    quantization = abi.Quantization.FULL_RANGE if full else abi.Quantization.LIM_RANGE
+    if color.matrix is ColorMatrix.BT709:
+        return abi.Colorspace.REC709, abi.YcbcrEncoding.BT709, quantization
+    return abi.Colorspace.SRGB, abi.YcbcrEncoding.BT601, quantization
+
+
+def _fits(granted: abi.PixFormat, wanted: abi.PixFormat) -> bool:
+    """Whether our frames can be read as what was granted; 0.13 rounds its size up to pages."""
+    return bool(
+        granted.width == wanted.width
+        and granted.height == wanted.height
+        and granted.pixelformat == wanted.pixelformat
+        and granted.sizeimage >= wanted.sizeimage
+    )
+
+
+def _described(form: abi.Format) -> str:
+    pix = form.fmt.pix
+    return f"'{pix.width}x{pix.height} {abi.fourcc_name(pix.pixelformat)}'"
+
+
+def _packed(frame: Frame, pixel_format: str) -> Bytes:
+    return yuyv(frame) if pixel_format == "YUYV" else frame.data
+
+
+def yuyv(frame: Frame) -> Bytes:
+    """The frame as Y0 Cb Y1 Cr, each chroma row used twice; uint8, (height, width, 2)."""
+    chroma = cv2.merge([frame.u, frame.v]).reshape(frame.u.shape[0], frame.width)
+    return np.asarray(cv2.merge([frame.y, np.repeat(chroma, 2, axis=0)]), np.uint8)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _open_error(path: str, error: OSError) -> SinkError:
+    number = path.removeprefix("/dev/video")
+    modprobe = MODPROBE.replace("=10", f"={number}") if number.isdecimal() else MODPROBE
+    cures = {
+        errno.ENOENT: f"there is no such device; make it: {modprobe}",
+        errno.ENODEV: f"the device is gone; make it again: {modprobe}",
+        errno.ENXIO: f"the device is gone; make it again: {modprobe}",
+        errno.EBUSY: "another program writes to it; close that program or choose another device",
+        errno.EACCES: "no permission; run: sudo usermod -aG video $USER, then log in again",
+        errno.EPERM: "no permission; run: sudo usermod -aG video $USER, then log in again",
+        errno.ENOTTY: f"it is not a video device; make one: {MODPROBE}",
+        # What v4l2loopback 0.15 says to a second writer.
+        errno.EINVAL: "another program writes to it; close that program or choose another device",
+    }
+    return SinkError(f"cannot use '{path}': {cures.get(error.errno or 0, error.strerror)}")
+
+
+def _write_error(path: str, error: OSError) -> SinkError:
+    """A refused frame, as the type that tells whether opening again can help."""
+    if error.errno in (errno.ENODEV, errno.ENXIO, errno.EBADF):
+        return SinkGone(f"'{path}' is gone: the v4l2loopback module was unloaded; load it again")
+    if error.errno == errno.EINVAL:
+        # What 0.13 says to a second writer, and every release after a change of format.
+        return SinkFormatError(
+            f"'{path}' refuses the frames: another program writes to it or changed its format; "
+            "close that program"
+        )
+    causes = {
+        errno.EBUSY: "another program writes to it; close that program",
+        errno.EIO: "the driver reports an input/output error; reload v4l2loopback",
+    }
+    return SinkIOError(f"cannot write to '{path}': {causes.get(error.errno or 0, error.strerror)}")
