@@ -1,0 +1,3 @@
+"""Trains, quantises, exports and measures the students that vcsharp runs. Imports vcsharp, never
+the reverse.
+"""

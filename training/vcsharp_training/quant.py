@@ -1,0 +1,91 @@
+"""Quantisation-aware training: the student with the rounding of the int8 file, differentiable.
+
+Weights: 7 bits (-63..63), symmetric, one scale per output channel. Seven bits keep the pairwise
+16-bit sums of CPUs without VNNI from saturating (255 x 63 x 2 < 2^15). Activations: uint8, one
+scale per tensor, zero point 0, so the clip at zero is the ReLU. The residual: uint8 with zero point
+128. Activation ranges are calibrated once, then frozen. Rounding passes its gradient straight
+through (Bengio et al. 2013, arXiv 1308.3432).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vcsharp.nets.plain import MID_GREY, PlainStudent
+
+WEIGHT_MAX = 63
+INPUT_SCALE = 1 / 255
+RESIDUAL_ZERO = 128
+RANGE_QUANTILE = 0.9999
+"""Activations above this quantile clip; the rare giants would coarsen all others."""
+RESIDUAL_SCALE = 0.5 / 255
+"""Half a level a step: the residual reaches 64 levels, far more than sharpening needs."""
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Rounds half to even; its gradient is one."""
+    return x + (torch.round(x) - x).detach()
+
+
+def weight_scales(weight: Tensor) -> Tensor:
+    """One scale per output channel (float, outputs) that maps the largest weight to 63."""
+    return weight.detach().abs().amax(dim=(1, 2, 3)).clamp_min(1e-8) / WEIGHT_MAX
+
+
+class QuantStudent(nn.Module):
+    """A `PlainStudent` computed as the int8 file computes it.
+
+    Args:
+        plain: the float student; its weights are what is trained.
+        scales: scale of each hidden activation, then of the residual.
+    """
+
+    scales: Tensor
+
+    def __init__(self, plain: PlainStudent, scales: Tensor) -> None:
+        super().__init__()
+        self.plain = plain
+        self.register_buffer("scales", scales.to(torch.float32))
+
+    def residual(self, luma: Tensor) -> Tensor:
+        """As `PlainStudent.residual`, for luma on the grid of 1/255."""
+        x = functional.pixel_unshuffle(luma - MID_GREY, self.plain.stride)
+        for index, conv in enumerate(self.plain.convs):
+            scale = self.scales[index]
+            steps = round_through(_convolve(x, conv) / scale)
+            hidden = index < len(self.plain.convs) - 1
+            x = scale * (
+                steps.clamp(0, 255) if hidden else steps.clamp(-RESIDUAL_ZERO, 255 - RESIDUAL_ZERO)
+            )
+        return functional.pixel_shuffle(x, self.plain.stride)
+
+
+def _convolve(x: Tensor, conv: nn.Module) -> Tensor:
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
+    scale = weight_scales(conv.weight)[:, None, None, None]
+    weight = scale * round_through(conv.weight / scale)
+    return functional.conv2d(x, weight, conv.bias, padding=1)
+
+
+@torch.no_grad()
+def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
+    """Activation scales from example planes (float N x 1 x H x W, 0..1); float, one per
+    convolution.
+    """
+    highest = torch.zeros(len(plain.convs))
+    for luma in planes:
+        x = functional.pixel_unshuffle(luma - MID_GREY, plain.stride)
+        for index, conv in enumerate(plain.convs[:-1]):
+            x = functional.relu(conv(x))
+            values = x.flatten().sort().values
+            highest[index] = torch.maximum(
+                highest[index], values[int(RANGE_QUANTILE * (values.numel() - 1))]
+            )
+    scales = highest / 255
+    scales[-1] = RESIDUAL_SCALE
+    return scales.clamp_min(1e-6)

@@ -1,0 +1,167 @@
+"""One TOML file is one training run. Every value can be overridden by a flag of the same name.
+
+Steps are counted, never minutes, so that a recipe repeats bit for bit on the CPU with one thread.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vcsharp_training.errors import RecipeError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NetworkSettings(_Strict):
+    """The student."""
+
+    channels: tuple[int, ...] = (16, 32, 32, 16)
+    """Widths from the stem to the head; first and last are stride squared."""
+    stride: int = Field(4, gt=0)
+    """Unshuffle factor."""
+    expansion: int = Field(2, gt=0)
+    """Width of the training-time branch, as a multiple of the layer's outputs. Gone after
+    collapsing.
+    """
+
+
+class BankSettings(_Strict):
+    """How pictures become crops."""
+
+    crop_px: int = Field(160, ge=32)
+    """Side of a crop."""
+    window_px: int = Field(640, ge=64)
+    """Side of the part of a picture that is degraded at once."""
+    crops_per_window: int = Field(2, gt=0)
+    """Crops cut from one degraded window."""
+    crops_per_image: dict[str, int] = {"half": 8, "soft": 8, "mjpeg": 8, "call": 12, "clean": 6}
+    """Crops per profile and picture: the weights of the profiles."""
+    synthetic: int = Field(2000, ge=0)
+    """Drawn patterns that must stay as they are."""
+    full_range_share: float = Field(0.2, ge=0, le=1)
+    """Share of pictures in full-range luma; the others are in limited range."""
+    magnify_share: float = Field(0.3, ge=0, le=1)
+    """Share of windows whose picture is scaled up first: big sensors and long lenses are soft at
+    the pixel level.
+    """
+    magnify_max: float = Field(2.0, ge=1)
+    """Largest factor of that."""
+    validation_share: float = Field(0.05, ge=0, lt=1)
+    """Share of pictures held out to choose the best checkpoint."""
+
+    @property
+    def crops_of_an_image(self) -> int:
+        """Crops per picture over all profiles."""
+        return sum(self.crops_per_image.values())
+
+
+class LossSettings(_Strict):
+    """Weights of the terms; see `losses.py`."""
+
+    charbonnier_epsilon: float = Field(1e-3, gt=0)
+    """Where the main term turns from a parabola into a line, in units of full scale."""
+    even_levels: float = Field(3.0, ge=0)
+    """Each crop's loss is divided by its input's mean error, where that is above this many levels.
+
+    Smooth crops, whose errors are small, then count as much as busy ones, as they do in a mean of
+    decibels. 0 switches it off."""
+    fourier: float = Field(0.05, ge=0)
+    """L1 between the spectra."""
+    edge: float = Field(0.0, ge=0)
+    """L1 between Sobel gradients."""
+    flat: float = Field(0.1, ge=0)
+    """Charbonnier of the residual on plain greys."""
+
+
+class PhaseSettings(_Strict):
+    """One stretch of optimisation."""
+
+    steps: int = Field(30_000, gt=0)
+    """Optimiser steps."""
+    batch: int = Field(16, gt=0)
+    """Crops per step."""
+    patch_px: int = Field(128, ge=16)
+    """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Highest rate, after the warm-up."""
+    final_learning_rate: float = Field(1e-6, gt=0)
+    """Rate at the end of the cosine."""
+    warmup_steps: int = Field(500, ge=0)
+    """Steps over which the rate rises from zero."""
+    ema: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are the ones that count."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+    flat_levels: int = Field(16, gt=0, le=256)
+    """Grey levels shown per step, beside the batch."""
+    validate_every: int = Field(1000, gt=0)
+    """Steps between validations; each also writes a checkpoint."""
+
+
+class Recipe(_Strict):
+    """A whole run: data, network, training, quantisation."""
+
+    name: str = "nano"
+    """Name of the model."""
+    version: str = "0.1.0"
+    """Version that goes into the card."""
+    summary: str = "a student"
+    """One line for people."""
+    seed: int = 0
+    """Seed of everything random."""
+    threads: int = Field(1, gt=0)
+    """Threads of the optimiser; only 1 repeats bit for bit."""
+    workers: int = Field(2, gt=0)
+    """Processes that cut the bank; the result does not depend on it."""
+    data: Path = Path("data/train")
+    """Folder with sharp pictures to train on."""
+    data_note: str = ""
+    """What the training pictures are, for the card."""
+    dev: Path = Path("data/dev")
+    """Folder with sharp pictures to measure on, one sub-folder per category. Never trained on."""
+    work: Path = Path("runs")
+    """Folder for banks, checkpoints and logs of this and other runs."""
+    models: Path = Path("models")
+    """Folder that the model's own folder is written into."""
+    network: NetworkSettings = NetworkSettings()
+    """The student."""
+    bank: BankSettings = BankSettings()
+    """The crop bank."""
+    loss: LossSettings = LossSettings()
+    """Loss terms."""
+    train: PhaseSettings = PhaseSettings()
+    """Training in floating point."""
+    qat: PhaseSettings = PhaseSettings(
+        steps=4000, learning_rate=1e-4, warmup_steps=100, flat_levels=64
+    )
+    """Quantisation-aware training, from the best floating-point weights."""
+
+    @property
+    def bank_folder(self) -> Path:
+        """Where this recipe's crop bank lies."""
+        return self.work / self.name / "bank"
+
+    def phase_folder(self, phase: str) -> Path:
+        """Where the checkpoints of `float` or `qat` lie."""
+        return self.work / self.name / phase
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the exported model goes."""
+        return self.models / self.name
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The raw values of a recipe. Raises RecipeError if there is no such file or it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read recipe '{path}': {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe '{path}' is not TOML: {error}") from error
