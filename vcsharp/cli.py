@@ -73,8 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
-    except SystemExit as leaving:  # argparse after --help
-        return leaving.code if isinstance(leaving.code, int) else 0
     except Exception as error:  # noqa: BLE001  the last resort: people get a line, not a traceback
         cure = "run again with --debug for the details"
         return _complain(console, f"internal error: {type(error).__name__}: {error}; {cure}", 1)
@@ -93,7 +91,10 @@ def _dispatch(argv: list[str], console: Console) -> int:
         hint = settings.nearest(name, COMMANDS)
         raise SettingsError(f"no command is called '{name}'{hint} (see vcsharp --help)")
     command = importlib.import_module(f"vcsharp.commands.{name}")
-    return int(command.main(rest, console))
+    try:
+        return int(command.main(rest, console))
+    except SystemExit as leaving:  # argparse after --help
+        return leaving.code if isinstance(leaving.code, int) else 0
 
 
 def _help() -> str:
