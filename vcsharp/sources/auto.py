@@ -1,4 +1,4 @@
-"""From what the user typed to a source; heavy modules are loaded only for the one that is chosen."""
+"""From what the user typed to a source; heavy modules are loaded only for the one chosen."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class CameraInfo:
     captures: bool
     """Delivers pictures; False for metadata nodes and for virtual cameras nobody writes to."""
     virtual: bool
-    """Made by a loopback driver: an output of some program, such as our own, never a real camera."""
+    """Made by a loopback driver: some program's output, perhaps our own, never a real camera."""
     formats: tuple[str, ...] = ()
     """Pixel formats as four characters: `MJPG`, `YUYV`."""
     sizes: tuple[tuple[int, int], ...] = ()

@@ -1,4 +1,4 @@
-"""A live source that comes back by itself: placeholders while it is away, and attempts to reopen."""
+"""A live source that comes back by itself: placeholders while it is away, attempts to reopen."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Reopening:
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
 
     def _try_again(self) -> bool:
-        """Starts an attempt when it is time, and looks after a running one; True once it is back."""
+        """Starts an attempt when it is time, looks after a running one; True once it is back."""
         if self._attempt is None:
             if time.monotonic() >= self._next_attempt_s:
                 self._attempt = _Attempt(self._source)

@@ -39,7 +39,7 @@ Transport = Literal["tcp", "udp"]
 class StreamSource:
     """A live stream: frames are lost rather than late.
 
-    What arrived is handed out at once, so that who calls `read` in a loop keeps up with the network.
+    What arrived is handed out at once, so that who calls `read` in a loop keeps up.
     """
 
     lossless = False
