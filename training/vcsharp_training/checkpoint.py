@@ -29,7 +29,14 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"no checkpoint '{path}'; run 'vcsharp-train distil' first"
         ) from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
         first = (str(error).splitlines() or ["unreadable"])[0]
         raise CheckpointError(
             f"checkpoint '{path}' is damaged: {first}; delete it to start over"

@@ -12,7 +12,7 @@ _TEMPLATE = """\
 
 | | |
 |---|---|
-| network | 3x3 convolutions {widths}, ReLU; luma unshuffled by {card.architecture.stride}; residual |
+| network | 3x3 convolutions {widths}, ReLU, on luma unshuffled by {card.architecture.stride} |
 | parameters | {card.params:,} |
 | cost | {card.mac_per_px:,} multiply-accumulates per pixel |
 | receptive field | {card.receptive_field_px} px |

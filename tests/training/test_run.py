@@ -1,0 +1,166 @@
+"""Whole runs: deterministic, resumable, safe against NaN, and exported by one command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+from vcsharp_training import bank, checkpoint, cli, distil, evaluate, export
+from vcsharp_training.errors import CheckpointError, DataError, DivergedError
+from vcsharp_training.filters import OnnxFilter
+from vcsharp_training.recipe import PhaseSettings
+
+from vcsharp import catalogue
+from vcsharp.nets.plain import PlainStudent
+
+
+def _same(first, second) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_two_runs_give_the_same_weights_bit_for_bit(trained, smoke_recipe, train, tmp_path):
+    assert _same(train(smoke_recipe(tmp_path)), distil.load_quantised(trained))
+
+
+@pytest.mark.parametrize(("phase", "killed_at"), [("float", 14), ("qat", 7)])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    trained, smoke_recipe, train, tmp_path, monkeypatch, phase, killed_at
+):
+    advance = distil.Phase._advance
+
+    def killed(self: distil.Phase) -> float:
+        if self.name == phase and self.step == killed_at:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    recipe = smoke_recipe(tmp_path)
+    monkeypatch.setattr(distil.Phase, "_advance", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe)
+    monkeypatch.setattr(distil.Phase, "_advance", advance)
+    assert 0 < checkpoint.load(recipe.phase_folder(phase) / "last.pt")["step"] < killed_at
+    assert _same(train(recipe), distil.load_quantised(trained))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
+    smoke_recipe, train, tmp_path, monkeypatch
+):
+    recipe, loss = smoke_recipe(tmp_path), distil.Phase._loss
+
+    def bad(self: distil.Phase) -> torch.Tensor:
+        return loss(self) * (torch.nan if self.step == 13 else 1)
+
+    monkeypatch.setattr(distil.Phase, "_loss", bad)
+    with pytest.raises(DivergedError, match=r"diverged at step 13.*last good state"):
+        train(recipe)
+    state = checkpoint.load(recipe.phase_folder("float") / "last.pt")
+    assert state["step"] == 10
+    assert all(torch.isfinite(weight).all() for weight in state["model"].values())
+
+
+def test_checkpoints_of_another_recipe_are_refused(trained):
+    other = trained.model_copy(update={"seed": trained.seed + 1})
+    with pytest.raises(CheckpointError, match="other settings"):
+        distil.load_quantised(other)
+
+
+def test_missing_and_damaged_checkpoints_are_named(smoke_recipe, tmp_path):
+    recipe = smoke_recipe(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no checkpoint '.*best\.pt'; run"):
+        distil.load_quantised(recipe)
+    path = recipe.phase_folder("qat") / "best.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="damaged"):
+        distil.load_quantised(recipe)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_its_end():
+    phase = PhaseSettings(steps=100, warmup_steps=10, learning_rate=1e-3, final_learning_rate=1e-6)
+    rates = [distil.learning_rate(phase, step) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == rates[10] == pytest.approx(1e-3)
+    assert rates[100] == pytest.approx(1e-6)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_one_command_makes_a_model_that_the_catalogue_and_onnxruntime_accept(
+    pictures, smoke_path, tmp_path, capsys
+):
+    places = ["--data", str(pictures), "--dev", str(pictures)]
+    places += ["--work", str(tmp_path / "runs"), "--models", str(tmp_path / "models")]
+    assert cli.main(["run", str(smoke_path), *places]) == 0
+    model = catalogue.load(tmp_path / "models" / "smoke")
+    assert set(model.card.metrics) == {"half", "soft", "mjpeg", "call"}
+    assert model.card.metrics["call"].images == 6
+    luma = np.random.default_rng(0).integers(0, 256, (32, 48)).astype(np.uint8)
+    for kind in ("int8", "fp32"):
+        session = onnxruntime.InferenceSession(model.path(kind), providers=["CPUExecutionProvider"])
+        assert [node.name for node in session.get_inputs()] == ["y", "strength"]
+        assert OnnxFilter(model.path(kind))(luma).shape == luma.shape
+        assert np.array_equal(OnnxFilter(model.path(kind), 0.0)(luma), luma)
+    architecture = model.card.architecture
+    plain = PlainStudent(architecture.channels, architecture.stride)
+    plain.load_state_dict(load_file(model.path("torch")))
+    page = (model.folder / "README.md").read_text("utf-8")
+    assert str(tmp_path) not in page + model.card.model_dump_json()
+    assert capsys.readouterr().out == ""
+
+
+def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, capsys):
+    export.write_files(tmp_path / "smoke", "smoke", distil.load_quantised(trained))
+    file = tmp_path / "figures.json"
+    arguments = ["--model", str(tmp_path / "smoke"), "--dev", str(pictures)]
+    assert cli.main(["evaluate", *arguments, "--json-file", str(file)]) == 0
+    assert "| call |" in capsys.readouterr().out
+    figures = json.loads(file.read_text("utf-8"))
+    assert set(figures) == {"half", "soft", "mjpeg", "call", "clean"}
+    assert set(figures["call"]) == {"people", "text", evaluate.ALL}
+    assert figures["clean"]["all"]["input"]["psnr_db"] == 60
+
+
+def test_the_bank_is_cut_once(trained, capsys):
+    from vcsharp_training import verbs
+
+    before = (trained.bank_folder / "index.json").stat().st_mtime_ns
+    verbs.prepare(trained, None)
+    assert (trained.bank_folder / "index.json").stat().st_mtime_ns == before
+    assert "up to date" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["distil", "nowhere.toml"], ["cannot read recipe 'nowhere.toml'"]),
+        (["distil", "{smoke}", "--train.steps", "many"], ["train.steps", "'many'"]),
+        (["distil", "{smoke}", "--train.batch", "0"], ["train.batch", "greater than 0"]),
+        (["prepare", "{smoke}", "--data", "{tmp}", "--work", "{tmp}/w"], ["no pictures in"]),
+        (["distil", "{smoke}", "--work", "{tmp}/w"], ["no crop bank in", "prepare"]),
+        (["export", "{smoke}", "--work", "{tmp}/w"], ["no checkpoint", "distil"]),
+        (["distil", "{tmp}/typo.toml"], ["train.stepz", "not permitted"]),
+        (["distil", "{tmp}/broken.toml"], ["is not TOML"]),
+        (["evaluate", "--model", "{tmp}", "--dev", "{tmp}"], ["no pictures in"]),
+    ],
+)
+def test_bad_input_gives_one_line(smoke_path, tmp_path, capsys, arguments, words):
+    (tmp_path / "typo.toml").write_text("[train]\nstepz = 3\n", "utf-8")
+    (tmp_path / "broken.toml").write_text("train = [\n", "utf-8")
+    filled = [text.format(smoke=smoke_path, tmp=tmp_path) for text in arguments]
+    assert cli.main(filled) != 0
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("vcsharp-train: ")
+    assert all(word in error for word in words), error
+
+
+def test_a_bank_of_one_picture_is_refused(pictures, smoke_recipe, tmp_path):
+    only = tmp_path / "one"
+    only.mkdir()
+    (only / "0.png").write_bytes((pictures / "people" / "0.png").read_bytes())
+    recipe = smoke_recipe(tmp_path, data=only)
+    with pytest.raises(DataError, match="at least two pictures"):
+        bank.build(recipe.bank_folder, recipe.data, recipe.bank, seed=recipe.seed)
