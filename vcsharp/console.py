@@ -166,7 +166,7 @@ class LiveView(LineView):
 
     @property
     def _width(self) -> int:
-        return min(self._console.width, PANEL_WIDTH)
+        return min(self._console.width - len("^C"), PANEL_WIDTH)  # its echo must not wrap
 
     def _tick(self) -> None:
         if self._live is not None and self._telemetry is not None:
@@ -229,7 +229,7 @@ def summary(telemetry: Telemetry) -> list[str]:
     now = telemetry.snapshot()
     lines = [f"{now.frames_out} frames in {now.seconds:.1f} s, {now.fps:.1f} fps; {_losses(now)}"]
     if now.frames_out:
-        lines[0] += f"; {_latency(now)}"
+        lines.append(_latency(now))
     return lines + [_written(Path(sink)) for sink in telemetry.facts.sinks if Path(sink).is_file()]
 
 

@@ -127,10 +127,20 @@ def test_the_live_view_refreshes_and_leaves_only_the_summary() -> None:
     view.finish()
     view.finish()
     assert all(thread.name != "vcsharp-console" for thread in threading.enumerate())
-    last = plain(out.getvalue()).splitlines()[-1]
-    assert last.startswith("3 frames in ")
+    last = plain(out.getvalue()).splitlines()[-2:]
+    assert last[0].startswith("3 frames in ")
+    assert last[1].startswith("latency ")
     assert "sink: http://127.0.0.1:8321/\n" in plain(out.getvalue())
     assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l")
+
+
+def test_the_panel_leaves_room_for_the_echo_of_ctrl_c() -> None:
+    console, out = terminal(width=80)
+    view = LiveView(console)
+    view.start(busy(), None)
+    view.finish()
+    box = [line for line in plain(out.getvalue()).splitlines() if line.startswith("│")]
+    assert {len(line) for line in box} == {78}
 
 
 def test_the_line_view_writes_plain_lines() -> None:
@@ -164,9 +174,10 @@ def test_the_summary_names_the_files_that_were_written(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     path.write_bytes(bytes(2**20))
     lines = views.summary(busy(RunFacts(sinks=(str(path), "null", "preview"))))
-    assert lines[1:] == [f"written: {path} (1.0 MiB)"]
-    assert "2 dropped, 1 repeated; latency p50" in lines[0]
-    assert "latency" not in views.summary(busy(frames=0))[0]
+    assert lines[0].endswith("fps; 2 dropped, 1 repeated")
+    assert lines[1].startswith("latency p50 7.")
+    assert lines[2:] == [f"written: {path} (1.0 MiB)"]
+    assert len(views.summary(busy(frames=0))) == 1
 
 
 def test_announcements_are_one_line_without_markup_or_control_characters() -> None:
