@@ -84,7 +84,7 @@ def _ask(node: Path) -> CameraInfo:
     return CameraInfo(
         str(node),
         link,
-        device.card.decode(errors="replace"),
+        v4l2.card_name(device),
         driver,
         captures=v4l2.captures(device),
         virtual=driver in _VIRTUAL_DRIVERS,

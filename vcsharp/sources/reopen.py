@@ -79,6 +79,8 @@ class Reopening:
             return None
         if self._offset is None:  # the first one since the loss
             self._offset = self._next_sequence - frame.sequence
+            log.warning("%s '%s' is back", self._what, self.name)
+            self._on_status("live")
         frame = frame.replaced(sequence=frame.sequence + self._offset)
         self._next_sequence, self._last = frame.sequence + 1, frame
         self._wait_s = FIRST_WAIT_S
@@ -93,12 +95,13 @@ class Reopening:
     def _lose(self, error: SourceError) -> None:
         """Lets go of the source: a camera that is held open returns under another number."""
         self._source.close()
+        log.warning("%s", error)
         self._offset = None
         self._placeholder = Placeholder(self._last, self._size, f"{self._what} lost")
         self._put_off(error)
 
     def _put_off(self, error: SourceError) -> None:
-        log.info("%s; next attempt in %.1f s", error, self._wait_s)
+        log.debug("%s; next attempt in %.1f s", error, self._wait_s)
         self._on_status(f"reconnecting: {error}")
         self._next_attempt_s = time.monotonic() + self._wait_s
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
@@ -116,7 +119,6 @@ class Reopening:
             self._put_off(attempt.error)
             return False
         self._placeholder = None
-        self._on_status("live")
         return True
 
 

@@ -124,7 +124,7 @@ class CameraSource:
             )
         if busy:
             raise SourceError(_why_busy(self.name, node))
-        return str(device.card.decode(errors="replace"))
+        return v4l2_ioctl.card_name(device)
 
     def _open_capture(self) -> cv2.VideoCapture:
         """Everything asked for in one call: each later change would restart the stream."""

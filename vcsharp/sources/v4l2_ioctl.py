@@ -21,6 +21,7 @@ MEMORY_MMAP = 1
 FRMSIZE_TYPE_DISCRETE = 1
 
 _READ_WRITE, _READ = 3, 2
+_BIG_ENDIAN = 1 << 31
 
 
 class Capability(ctypes.Structure):
@@ -104,6 +105,13 @@ def capability(descriptor: int) -> Capability:
     return _call(descriptor, _QUERYCAP, Capability())
 
 
+def card_name(device: Capability) -> str:
+    """The device's own name; `Webcam: Webcam`, as the UVC driver often says, becomes `Webcam`."""
+    card = str(device.card.decode(errors="replace"))
+    first, _, second = card.partition(": ")
+    return first if first == second else card
+
+
 def captures(device: Capability) -> bool:
     """Whether this very node delivers pictures (a camera's metadata node does not)."""
     own = device.capabilities & CAP_DEVICE_CAPS
@@ -146,13 +154,15 @@ def busy(descriptor: int) -> bool:
 
 
 def fourcc_text(number: int) -> str:
-    """`MJPG` for 0x47504A4D."""
-    return number.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
+    """`MJPG` for 0x47504A4D; the top bit, which marks big-endian samples, becomes `-BE`."""
+    code = (number & ~_BIG_ENDIAN).to_bytes(4, "little").decode("latin-1").rstrip("\0 ")
+    return f"{code}-BE" if number & _BIG_ENDIAN else code
 
 
 def fourcc_number(text: str) -> int:
     """0x47504A4D for `MJPG`."""
-    return int.from_bytes(text.ljust(4).encode("ascii"), "little")
+    code = text.removesuffix("-BE").ljust(4).encode("latin-1")
+    return int.from_bytes(code, "little") | (_BIG_ENDIAN if text.endswith("-BE") else 0)
 
 
 def _call(descriptor: int, request: int, struct: Struct) -> Struct:
