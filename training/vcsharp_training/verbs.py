@@ -94,8 +94,15 @@ def export(recipe: Recipe, recipe_path: Path) -> None:
     """Writes, measures and describes the model."""
     model = training.load_quantised(recipe)
     with _progress("measuring") as bar:
-        card = exporting.write_model(recipe, recipe_path.as_posix(), model, bar)
+        card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar)
     console.print(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
+
+
+def _in_repository(recipe_path: Path) -> str:
+    """The path as the card states it: from `training/` on, so that no machine's folders are told."""
+    parts = recipe_path.parts
+    start = len(parts) - 1 - parts[::-1].index("training") if "training" in parts else -1
+    return "/".join(parts[start:])
 
 
 def evaluate(model: Path, dev: Path, json_file: Path | None, workers: int) -> None:
