@@ -225,12 +225,16 @@ def figures_line(telemetry: Telemetry, total_frames: int | None) -> str:
 
 
 def summary(telemetry: Telemetry) -> list[str]:
-    """What was done, and where the files are."""
+    """What was done, and where the files are; nothing where no frame came through."""
     now = telemetry.snapshot()
-    lines = [f"{now.frames_out} frames in {now.seconds:.1f} s, {now.fps:.1f} fps; {_losses(now)}"]
-    if now.frames_out:
-        lines.append(_latency(now))
-    return lines + [_written(Path(sink)) for sink in telemetry.facts.sinks if Path(sink).is_file()]
+    if not now.frames_out:
+        return []
+    files = [Path(sink) for sink in telemetry.facts.sinks if Path(sink).is_file()]
+    return [
+        f"{now.frames_out} frames in {now.seconds:.1f} s, {now.fps:.1f} fps; {_losses(now)}",
+        _latency(now),
+        *map(_written, files),
+    ]
 
 
 def _written(path: Path) -> str:

@@ -177,7 +177,12 @@ def test_the_summary_names_the_files_that_were_written(tmp_path: Path) -> None:
     assert lines[0].endswith("fps; 2 dropped, 1 repeated")
     assert lines[1].startswith("latency p50 7.")
     assert lines[2:] == [f"written: {path} (1.0 MiB)"]
-    assert len(views.summary(busy(frames=0))) == 1
+
+
+def test_a_run_without_a_frame_claims_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old.mkv").touch()
+    facts = RunFacts(sinks=(str(tmp_path / "old.mkv"),))
+    assert views.summary(busy(facts, frames=0)) == []
 
 
 def test_announcements_are_one_line_without_markup_or_control_characters() -> None:
