@@ -48,6 +48,7 @@ def run(settings: RunSettings, console: Console) -> int:
         VcsharpError: with `exit_code` 3 if the run never came up, else 1 (2 for settings).
     """
     cv2.setNumThreads(1)  # its pool spins; our threads are already one for each stage
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # our errors say it better
     _check_statistics_file(settings.stats)
     return _Run(settings, make_view(console)).run()
 

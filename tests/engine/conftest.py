@@ -1,4 +1,4 @@
-"""A student with random weights, in all three file kinds, and slow plain references of its arithmetic."""
+"""A student with random weights, in all three file kinds, and slow plain references."""
 
 from __future__ import annotations
 
@@ -40,12 +40,17 @@ def random_int_layers(rng: np.random.Generator) -> list[IntLayer]:
     return layers
 
 
+def convs(net: PlainStudent) -> list:
+    """The convolutions, with their weights and biases."""
+    return list(net.convs)
+
+
 def random_net(seed: int) -> PlainStudent:
     """A student whose residuals are large."""
     torch.manual_seed(seed)
     net = PlainStudent(CHANNELS, STRIDE)
     with torch.no_grad():
-        for conv in net.convs:
+        for conv in convs(net):
             conv.weight.mul_(2)
     return net.eval()
 
@@ -90,7 +95,9 @@ def random_model(tmp_path_factory: pytest.TempPathFactory, int_layers: list[IntL
     """int8, fp32 and torch files; fp32 and torch are the same network, int8 is another one."""
     folder = tmp_path_factory.mktemp("random")
     net = random_net(3)
-    layers = [FloatLayer(c.weight.detach().numpy(), c.bias.detach().numpy()) for c in net.convs]  # type: ignore[union-attr]
+    layers = [
+        FloatLayer(conv.weight.detach().numpy(), conv.bias.detach().numpy()) for conv in convs(net)
+    ]
     onnx.save(int8_model("random", int_layers, STRIDE), folder / "model.int8.onnx")
     onnx.save(float_model("random", layers, STRIDE), folder / "model.onnx")
     save_file(net.state_dict(), folder / "model.safetensors")
@@ -127,23 +134,23 @@ def convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def slow_int8(plane: Bytes, layers: list[IntLayer], strength: float) -> Bytes:
     """The int8 student in integers and doubles; sizes must be multiples of the stride."""
     x, scale = unshuffled(plane.astype(np.int64)) - 128, 1 / 255
-    residual = x
     for layer in layers:
         total = convolved(x, layer.weight.astype(np.int64)) + layer.bias[:, None, None]
         factor = scale * layer.weight_scale[:, None, None] / layer.output_scale
         levels = np.clip(np.rint(total * factor) + layer.output_zero, 0, 255)
-        residual = x = (levels - layer.output_zero).astype(np.int64)
+        x = (levels - layer.output_zero).astype(np.int64)
         scale = layer.output_scale
-    total = plane / 255 + shuffled(residual) * scale * strength
-    out: Bytes = np.clip(np.rint(total * 255), 0, 255).astype(np.uint8)
+    summed = plane / 255 + shuffled(x) * scale * strength
+    out: Bytes = np.clip(np.rint(summed * 255), 0, 255).astype(np.uint8)
     return out
 
 
 def slow_fp32(plane: Bytes, net: PlainStudent, strength: float) -> Bytes:
     """The float student in doubles; sizes must be multiples of the stride."""
     x = unshuffled((plane.astype(np.float64) - 128) / 255)
-    for index, conv in enumerate(net.convs):
-        weight, bias = conv.weight.detach().double().numpy(), conv.bias.detach().double().numpy()  # type: ignore[union-attr,operator]
+    for index, conv in enumerate(convs(net)):
+        weight = conv.weight.detach().double().numpy()
+        bias = conv.bias.detach().double().numpy()
         x = convolved(x, weight) + bias[:, None, None]
         x = np.maximum(x, 0) if index < len(net.convs) - 1 else x
     out: Bytes = np.clip(np.rint(plane + 255 * strength * shuffled(x)), 0, 255).astype(np.uint8)

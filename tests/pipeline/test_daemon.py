@@ -1,0 +1,220 @@
+"""The program itself, in a process of its own: files, limits, signals, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .clips import size_of, timestamps, write_clip
+
+STATISTICS = {
+    "frames_in", "frames_out", "frames_dropped", "frames_repeated", "seconds", "fps", "latency_ms",
+    "stage_ms", "cpu_percent", "rss_mib", "model", "device", "backend", "size", "tile", "version",
+}  # fmt: skip
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "vcsharp.cli", "run", *map(str, arguments)]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("VCSHARP_")}
+    return clean | {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+
+def vcsharp(tmp_path: Path, *arguments: object, timeout_s: float = 60):
+    """Runs to the end; returns (exit status, stderr)."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+@contextmanager
+def started(tmp_path: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A run in the background and its line about the sink, as soon as that was said."""
+    with subprocess.Popen(
+        command(*arguments),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            line = next(line for line in process.stderr if line.startswith("sink: "))
+            yield process, line
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", frames=45)
+
+
+@pytest.mark.parametrize("output", ["out.mkv", "out.mp4"])
+def test_a_recording_keeps_its_frames_times_and_size(tmp_path, clip, output):
+    status, text = vcsharp(tmp_path, "--source", clip, "--sink", output, "--stats", "s.json")
+    assert status == 0, text
+    figures = json.loads((tmp_path / "s.json").read_text())
+    assert set(figures) == STATISTICS
+    assert (figures["frames_in"], figures["frames_out"], figures["frames_dropped"]) == (45, 45, 0)
+    was, now = timestamps(clip), timestamps(tmp_path / output)
+    assert len(was) == len(now)
+    assert max(abs(a - b) for a, b in zip(was, now, strict=True)) <= 1e-3
+    assert size_of(tmp_path / output) == size_of(clip)
+
+
+def test_one_run_feeds_several_outputs(tmp_path, clip):
+    sinks = ["--sink", "a.mkv", "--sink", "b.mp4", "--sink", "null", "--sink", "digest:d.txt"]
+    status, text = vcsharp(tmp_path, "--source", clip, *sinks)
+    assert status == 0, text
+    assert len(timestamps(tmp_path / "a.mkv")) == len(timestamps(tmp_path / "b.mp4")) == 45
+    assert len((tmp_path / "d.txt").read_text().splitlines()) == 45
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, clip):
+    for name in ("one", "two"):
+        vcsharp(tmp_path, "--source", clip, "--sink", f"digest:{name}.txt")
+    assert (tmp_path / "one.txt").read_text() == (tmp_path / "two.txt").read_text()
+
+
+def test_strength_zero_writes_the_input_bytes(tmp_path, clip):
+    vcsharp(tmp_path, "--source", clip, "--sink", "digest:zero.txt", "--strength", "0")
+    vcsharp(tmp_path, "--source", clip, "--sink", "digest:none.txt", "--model", "none")
+    vcsharp(tmp_path, "--source", clip, "--sink", "digest:full.txt")
+    zero = (tmp_path / "zero.txt").read_text()
+    assert zero == (tmp_path / "none.txt").read_text()
+    assert zero != (tmp_path / "full.txt").read_text()
+
+
+def test_another_size_is_letterboxed(tmp_path, clip):
+    status, _ = vcsharp(tmp_path, "--source", clip, "--sink", "o.mkv", "--size", "128x128")
+    assert status == 0
+    assert size_of(tmp_path / "o.mkv") == (128, 128)
+
+
+@pytest.mark.parametrize("compare", ["split", "side"])
+def test_a_comparison_changes_the_file_only(tmp_path, clip, compare):
+    plain = ["--sink", "digest:p.txt", "--frames", "3"]
+    vcsharp(tmp_path, "--source", clip, "--compare", compare, "--sink", "c.mkv", *plain)
+    vcsharp(tmp_path, "--source", clip, "--sink", "n.mkv", "--frames", "3")
+    assert (tmp_path / "c.mkv").read_bytes() != (tmp_path / "n.mkv").read_bytes()
+
+
+def test_the_demo_scene_runs_without_loss(tmp_path):
+    arguments = ["--source", "demo", "--sink", "o.mkv", "--size", "320x180", "--frames", 12]
+    status, text = vcsharp(tmp_path, *arguments, "--stats", "s.json")
+    assert status == 0, text
+    figures = json.loads((tmp_path / "s.json").read_text())
+    assert (figures["frames_out"], figures["frames_dropped"]) == (12, 0)
+    assert len(timestamps(tmp_path / "o.mkv")) == 12
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_a_whole_file(tmp_path, clip, number):
+    with started(tmp_path, "--source", clip, "--loop", "--sink", "o.mkv") as (process, _):
+        time.sleep(0.5)
+        process.send_signal(number)
+        assert process.wait(10) == 0
+    assert len(timestamps(tmp_path / "o.mkv")) > 0
+
+
+def test_a_second_signal_forces_the_end(tmp_path):
+    # A server that accepts and never answers keeps the source in its open for seconds.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
+        process = subprocess.Popen(
+            command("--source", url, "--sink", "null"), cwd=tmp_path, env=environment(tmp_path)
+        )
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
+        connection.close()
+
+
+def test_a_killed_run_leaves_a_playable_file(tmp_path, clip):
+    sinks = ["--sink", "o.mp4", "--sink", "o.mkv"]
+    with started(tmp_path, "--source", clip, "--loop", *sinks) as (process, _):
+        time.sleep(2)
+        process.kill()
+    assert len(timestamps(tmp_path / "o.mp4")) > 20
+    assert len(timestamps(tmp_path / "o.mkv")) > 20
+
+
+def test_the_preview_page_is_served_while_the_run_lasts(tmp_path, clip):
+    preview = ["--sink", "preview", "--size", "320x180"]
+    with started(tmp_path, "--source", clip, "--loop", *preview) as (process, line):
+        url = re.search(r"http://\S+", line)[0]  # type: ignore[index]
+        with urllib.request.urlopen(url, timeout=5) as page:
+            assert b"vcsharp" in page.read()
+        with urllib.request.urlopen(f"{url}stats", timeout=5) as answer:
+            assert set(json.load(answer)) > STATISTICS
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--source", "/dev/video63", "--sink", "null"], 3, "camera"),
+        (["--source", "missing.mp4", "--sink", "null"], 3, "missing.mp4"),
+        (["--source", "empty.mp4", "--sink", "null"], 3, "empty.mp4"),
+        (["--source", "text.mp4", "--sink", "null"], 3, "text.mp4"),
+        (["--source", "{clip}", "--sink", "exists.mkv"], 3, "--force"),
+        (["--source", "{clip}", "--sink", "no/such/folder/o.mkv"], 3, "folder"),
+        (["--source", "{clip}", "--sink", "o.xyz"], 2, "o.xyz"),
+        (["--source", "{clip}", "--sink", "/dev/video62"], 3, "modprobe v4l2loopback"),
+        (["--source", "{clip}", "--sink", "null", "--sink", "null"], 2, "twice"),
+        (["--source", "{clip}", "--sink", "null", "--model", "huge"], 2, "nano"),
+        (["--source", "{clip}", "--sink", "null", "--strength", "nan"], 2, "strength"),
+        (["--source", "{clip}", "--sink", "null", "--size", "0x0"], 2, "size"),
+        (["--source", "{clip}", "--sink", "null", "--size", "641x361"], 2, "even"),
+        (["--source", "{clip}", "--sink", "null", "--size", "15360x8640"], 2, "7680x4320"),
+        (["--source", "{clip}", "--sink", "null", "--stats", "no/s.json"], 2, "stats"),
+        (["--source", "rtsp://u:secret@127.0.0.1:1/x", "--sink", "null"], 3, "127.0.0.1"),
+    ],
+)
+def test_bad_input_is_one_line_with_its_exit_status(tmp_path, clip, arguments, status, words):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a video\n" * 50)
+    (tmp_path / "exists.mkv").write_bytes(b"precious")
+    got, text = vcsharp(tmp_path, *(str(clip) if a == "{clip}" else a for a in arguments))
+    lines = [line for line in text.splitlines() if line.startswith("vcsharp: ")]
+    assert got == status, text
+    assert len(lines) == 1, text
+    assert words in lines[0]
+    assert "secret" not in text
+    assert (tmp_path / "exists.mkv").read_bytes() == b"precious"
+
+
+def test_a_taken_port_is_named(tmp_path, clip):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        status, text = vcsharp(
+            tmp_path, "--source", clip, "--sink", "preview", "--preview-port", port
+        )
+    assert status == 3
+    assert str(port) in text
