@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from typing import Any
 
 from vcsharp.errors import SinkError, SinkIOError
-from vcsharp.frame import Result
+from vcsharp.frame import Color, Result
 from vcsharp.sinks.base import StreamFormat
 
 _CURES = {
@@ -65,6 +66,15 @@ class PortableSink:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
+
+
+def probe() -> str:
+    """The camera found by opening it for a moment. Raises SinkError where there is none."""
+    sink = PortableSink()
+    try:
+        return sink.open(StreamFormat(640, 360, Fraction(30), Color()))
+    finally:
+        sink.close()
 
 
 def _refusal(device: str | None, reason: str) -> str:

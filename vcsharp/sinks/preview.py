@@ -110,7 +110,7 @@ def _listener(port: int) -> socket.socket:
 
 def _why(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another program uses it; choose another one, or any free one with preview:0"
+        return "another program uses it; choose another --preview-port, or 0 for any free one"
     if error.errno == errno.EACCES:
         return "ports below 1024 need special rights; choose a higher one"
     return error.strerror or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import time
@@ -27,6 +28,7 @@ HOST = "127.0.0.1"
 """The only address the page is served on."""
 POLL_TIMEOUT_S = 1.0
 """How long a page's question may stay unanswered."""
+_GOODBYE_TIMEOUT_S = 0.5
 
 _WEB = Path(__file__).parent.parent / "web"
 _PAIR_HEADER = struct.Struct("<III")
@@ -56,15 +58,12 @@ class Stage:
         self._newest: Result | None = None
         self._number = 0
         self._ended = False
+        self._asked_s = -math.inf
+        self._told = False
         self._encoding = threading.Lock()
         self._pair = b""
         self._pair_number = 0
         self._size = ""
-
-    @property
-    def ended(self) -> bool:
-        """True once nothing more will be shown."""
-        return self._ended
 
     @property
     def newest(self) -> Result | None:
@@ -80,7 +79,7 @@ class Stage:
         """A new stream starts."""
         with self._changed:
             self._size = f"{stream.width}x{stream.height}"
-            self._newest, self._ended = None, False
+            self._newest, self._ended, self._told = None, False, False
 
     def show(self, result: Result) -> None:
         """Takes the place of the last result, without waiting for anybody."""
@@ -90,20 +89,31 @@ class Stage:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Wakes everybody who waits; nothing more will come."""
+        """Wakes everybody who waits; nothing more will come.
+
+        A page that watches is between two questions half of the time: it is given a moment to ask
+        once more, so that it hears of the end before the server is gone.
+        """
         with self._changed:
+            watched = time.monotonic() - self._asked_s < 2 * POLL_TIMEOUT_S
             self._ended = True
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._told or not watched, _GOODBYE_TIMEOUT_S)
 
     def next_pair(self, after: int, timeout_s: float) -> bytes | None:
         """The newest picture's pair, unless its number is `after`: header and two JPEGs.
 
-        None at the end, or when nothing newer came in time. Each picture is encoded once, however
-        many pages ask for it.
+        None where nothing newer came in time, nothing (of length 0) at the end. Each picture is
+        encoded once, however many pages ask for it.
         """
         with self._changed:
+            self._asked_s = time.monotonic()
             self._changed.wait_for(lambda: self._ended or self._is_new(after), timeout_s)
-            if self._ended or not self._is_new(after):
+            if self._ended:
+                self._told = True
+                self._changed.notify_all()
+                return b""
+            if not self._is_new(after):
                 return None
         with self._encoding:
             self._encode()
@@ -130,12 +140,12 @@ def make_app(stage: Stage, stats: Callable[[], dict[str, Any]]) -> ASGIApp:
     def pair(request: Request) -> Response:
         after = request.query_params.get("after", "0")
         body = stage.next_pair(int(after) if after.isdecimal() else 0, POLL_TIMEOUT_S)
-        if body is not None:
-            return Response(body, media_type="application/octet-stream")
-        return Response(status_code=410 if stage.ended else 204)
+        if body is None:
+            return Response(status_code=204)
+        return Response(body, media_type="application/octet-stream")
 
     def figures(_: Request) -> Response:
-        return JSONResponse({"size": stage.size, **stats(), "ended": stage.ended})
+        return JSONResponse({"size": stage.size, **stats()})
 
     def snapshot(_: Request) -> Response:
         result = stage.newest
