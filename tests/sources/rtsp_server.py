@@ -1,11 +1,12 @@
-"""A small RTSP 1.0 server (RFC 2326) with H.264 over RTP (RFC 6184), for tests; a process of its own.
+"""A small RTSP 1.0 server (RFC 2326) with H.264 over RTP (RFC 6184), as a process of its own.
 
-    python rtsp_server.py --port 8554 [--user U --password P --auth digest|basic] [--size 320x240] [--fps 25]
+    python rtsp_server.py --port 8554 [--user U --password P --auth digest|basic]
+        [--size 320x240] [--fps 25] [--die-after N | --silent-after N]
 
-Prints `ready PORT` once it listens. The stream is at /live. Each client gets a fresh encode that begins with a key
-frame, over TCP (interleaved) or UDP as it asks. The first 64 columns show the frame's number in binary, 8 bits of 8
-columns each, so that a reader can tell how old a picture is. `--die-after N` cuts the connection after N frames,
-`--silent-after N` keeps it open and sends nothing more.
+Prints `ready PORT` once it listens. The stream is at /live. Each client gets a fresh encode that
+begins with a key frame, over TCP (interleaved) or UDP as it asks. The first 64 columns show the
+frame's number in binary, 8 bits of 8 columns each, so that a reader can tell how old a picture is.
+`--die-after N` cuts the connection after N frames, `--silent-after N` keeps it and sends no more.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ def number_of(luma: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
 class Encoder:
     """x264, low delay; yields the NAL units of each frame without start codes."""
 
-    def __init__(self, width: int, height: int, fps: int) -> None:
-        self._size, self._number = (width, height), 0
+    def __init__(self, size: tuple[int, int], fps: int) -> None:
+        self._size, self._number = size, 0
         self._codec: Any = av.CodecContext.create("libx264", "w")
-        self._codec.width, self._codec.height = width, height
-        self._codec.pix_fmt, self._codec.framerate = "yuv420p", fps
+        self._codec.width, self._codec.height = size
+        self._codec.pix_fmt, self._codec.framerate = "yuv420p", Fraction(fps)
         self._codec.time_base = Fraction(1, fps)
         self._codec.options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(fps)}
 
@@ -86,6 +87,7 @@ class Session(socketserver.StreamRequestHandler):
     """One client: answers requests on this thread, sends RTP on another."""
 
     server: Server
+    rfile: Any
     _transport: tuple[str, int] | None = None
     _sender: threading.Thread | None = None
 
@@ -174,7 +176,7 @@ class Session(socketserver.StreamRequestHandler):
     def _sdp(self) -> str:
         options = self.server.options
         sets = [
-            nal for nal in Encoder(*options.size, options.fps).next_frame() if nal[0] & 31 in (7, 8)
+            nal for nal in Encoder(options.size, options.fps).next_frame() if nal[0] & 31 in (7, 8)
         ]
         parameters = ",".join(base64.b64encode(nal).decode() for nal in sets)
         return (
@@ -198,7 +200,7 @@ class Session(socketserver.StreamRequestHandler):
 
     def _send_stream(self) -> None:
         options = self.server.options
-        encoder, packet_number, started_s = Encoder(*options.size, options.fps), 0, time.monotonic()
+        encoder, packet_number, started_s = Encoder(options.size, options.fps), 0, time.monotonic()
         for number in range(1 << 30):
             if self._stop.wait(max(0.0, started_s + number / options.fps - time.monotonic())):
                 return
