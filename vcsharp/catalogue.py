@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vcsharp.errors import ModelError, ModelNotFoundError
+
+log = logging.getLogger(__name__)
 
 FileKind = Literal["int8", "fp32", "torch"]
 
@@ -165,9 +168,19 @@ def find(name_or_path: str) -> Model:
 
 
 def every() -> list[Model]:
-    """All models, cheapest first; a name found in two folders counts once."""
+    """All models, cheapest first; a name found in two folders counts once.
+
+    A folder whose card cannot be read is left out with a warning.
+    """
     found: dict[str, Model] = {}
     for folder in search_folders():
         for card_path in sorted(folder.glob("*/card.json")):
-            found.setdefault(card_path.parent.name, load(card_path.parent))
+            _add(found, card_path.parent)
     return sorted(found.values(), key=lambda model: model.card.mac_per_px)
+
+
+def _add(found: dict[str, Model], folder: Path) -> None:
+    try:
+        found.setdefault(folder.name, load(folder))
+    except ModelError as error:
+        log.warning("%s", error)

@@ -79,6 +79,7 @@ class _Run:
         pipeline = Pipeline(
             self._source, self._engine, self._sinks, self._plan, self._telemetry, self._stop
         )
+        self._announce(f"opening {self._source.name}")
         try:
             with _signals_set(self._stop):
                 pipeline.run()

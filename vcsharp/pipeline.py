@@ -91,7 +91,7 @@ class Pipeline:
             self._stream = self._plan.stream_for(found)
             self._crew.meet()  # the format is known
             self._crew.meet()  # every device is open
-            self._telemetry.status = "live"
+            self._telemetry.begin()
             for frame in self._frames():
                 self._inbox.put(frame)
         self._inbox.close()

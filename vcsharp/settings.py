@@ -113,7 +113,7 @@ class EngineSettings(Settings):
     """Settings of the sharpening itself."""
 
     model: Annotated[Text, _metavar("NAME")] = "auto"
-    """The network: `auto` (the best that keeps up), a name that `vcsharp models` lists, the path of
+    """The network: `auto` (at present always nano), a name that `vcsharp models` lists, the path of
     a model's folder, or `none` to pass the picture through."""
     strength: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
     """How much of the network's correction is added: 0 none (the picture stays as it is), 1 as

@@ -34,7 +34,8 @@ def write_clip(
 def timestamps(path: Path) -> list[Fraction]:
     """Presentation times in seconds of every frame."""
     with av.open(str(path)) as container:
-        return [Fraction(frame.pts or 0) * frame.time_base for frame in container.decode(video=0)]
+        frames = list(container.decode(video=0))
+        return [Fraction(frame.pts or 0) * (frame.time_base or 1) for frame in frames]
 
 
 def size_of(path: Path) -> tuple[int, int]:
