@@ -12,26 +12,29 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def with_line(frame: Frame, text: str) -> Frame:
-    """A copy with one line of light text on a dark strip at the top left."""
+    """A copy with one line of light text on a dark strip at the top right.
+
+    On that side a page or file that compares shows the sharpened half.
+    """
     result = frame.replaced(data=frame.data.copy())
     scale = max(0.4, frame.height / 1080)
     (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
     margin = int(12 * scale)
     bottom = min(frame.height, text_height + 2 * margin)
-    right = min(frame.width, text_width + 2 * margin)
-    _darken(result, bottom, right)
-    origin = (margin, text_height + margin)
+    left = max(0, frame.width - text_width - 2 * margin)
+    _darken(result, bottom, left)
+    origin = (left + margin, text_height + margin)
     cv2.putText(
         result.y, text, origin, FONT, scale, _white(frame), max(1, round(2 * scale)), cv2.LINE_AA
     )
     return result
 
 
-def _darken(frame: Frame, bottom: int, right: int) -> None:
-    strip = frame.y[:bottom, :right]
+def _darken(frame: Frame, bottom: int, left: int) -> None:
+    strip = frame.y[:bottom, left:]
     strip[:] = _black(frame) + (strip - np.minimum(strip, _black(frame))) // 4
     for plane in (frame.u, frame.v):
-        patch = plane[: bottom // 2, : right // 2]
+        patch = plane[: bottom // 2, left // 2 :]
         patch[:] = 96 + patch // 4  # three quarters of the way to neutral
 
 

@@ -16,13 +16,13 @@ def pair(width=320, height=180) -> Result:
     return Result(after, before)
 
 
-def test_the_line_is_drawn_into_a_copy_at_the_top_left():
+def test_the_line_is_drawn_into_a_copy_at_the_top_right():
     frame = pair().frame
     result = with_line(frame, "30 fps")
     assert (frame.y == 180).all()
-    assert (result.y[:12, :40] != 180).any()
+    assert (result.y[:12, -40:] != 180).any()
     assert (result.y[90:] == 180).all()
-    assert (result.y[:, 200:] == 180).all()
+    assert (result.y[:, :120] == 180).all()
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 19), (320, 180), (1920, 1080)])
