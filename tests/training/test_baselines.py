@@ -77,8 +77,9 @@ def test_the_fourier_term_equals_the_plain_transform():
 
 
 def test_crops_with_large_input_errors_count_less():
-    source, truth = torch.zeros(2, 1, 16, 16), torch.zeros(2, 1, 16, 16)
-    truth[1] = 30 / 255
-    assert torch.allclose(losses.evenness(source, truth, 3.0), torch.tensor([1.0, 0.1]))
-    settings = LossSettings(fourier=0, edge=0, even_levels=0)
+    settings = LossSettings(even_levels=3, clean=0.5)
+    source, truth = torch.zeros(3, 1, 16, 16), torch.zeros(3, 1, 16, 16)
+    truth[1], truth[2] = 2 / 255, 30 / 255
+    assert torch.allclose(losses.weights(source, truth, settings), torch.tensor([0.5, 1.0, 0.1]))
+    settings = LossSettings(even_levels=0)
     assert losses.total(source, truth, truth, settings) == 0

@@ -36,12 +36,12 @@ def edge(difference: Tensor) -> Tensor:
     return functional.conv2d(difference, kernels).abs().mean(dim=(1, 2, 3))
 
 
-def evenness(source: Tensor, truth: Tensor, levels: float) -> Tensor:
-    """Weight of each crop, up to 1: the larger its input's error above `levels`, the smaller."""
-    if not levels:
-        return torch.ones(len(source))
-    error = (source - truth).abs().mean(dim=(1, 2, 3))
-    return levels / (255 * error).clamp_min(levels)
+def weights(source: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
+    """Weight of each crop, up to 1: small for large errors of the input, and for clean crops."""
+    levels = 255 * (source - truth).abs().mean(dim=(1, 2, 3))
+    even = settings.even_levels
+    weight = even / levels.clamp_min(even) if even else torch.ones_like(levels)
+    return torch.where(levels > 0, weight, settings.clean)
 
 
 def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
@@ -54,7 +54,7 @@ def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSetting
         loss = loss + settings.fourier * fourier(difference)
     if settings.edge:
         loss = loss + settings.edge * edge(difference)
-    return (evenness(source, truth, settings.even_levels) * loss).mean()
+    return (weights(source, truth, settings) * loss).mean()
 
 
 def flat(residual: Tensor) -> Tensor:

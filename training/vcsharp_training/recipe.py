@@ -66,11 +66,13 @@ class LossSettings(_Strict):
 
     charbonnier_epsilon: float = Field(1e-3, gt=0)
     """Where the main term turns from a parabola into a line, in units of full scale."""
-    even_levels: float = Field(3.0, ge=0)
+    even_levels: float = Field(4.0, ge=0)
     """Each crop's loss is divided by its input's mean error, where that is above this many levels.
 
     Smooth crops, whose errors are small, then count as much as busy ones, as they do in a mean of
     decibels. 0 switches it off."""
+    clean: float = Field(0.25, gt=0)
+    """Weight of crops that are to stay as they are; the lower, the bolder the student."""
     fourier: float = Field(0.05, ge=0)
     """L1 between the spectra."""
     edge: float = Field(0.0, ge=0)
