@@ -8,7 +8,7 @@ from vcsharp_training import evaluate, metrics, report
 _TEMPLATE = """\
 # {card.name} {card.version}
 
-{card.summary_sentence}
+{summary}
 
 | | |
 |---|---|
@@ -63,17 +63,6 @@ _PURPOSE = {
 }
 
 
-class _Sentence:
-    """A card whose summary reads as a sentence; everything else is the card's."""
-
-    def __init__(self, card: Card) -> None:
-        self._card = card
-        self.summary_sentence = card.summary[:1].upper() + card.summary[1:].rstrip(".") + "."
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._card, name)
-
-
 def text(card: Card, found: evaluate.Report, flat: int) -> str:
     """The page, as Markdown."""
     int8 = f"{card.name} int8"
@@ -82,14 +71,13 @@ def text(card: Card, found: evaluate.Report, flat: int) -> str:
         for kind, file in card.files.items()
     ]
     return _TEMPLATE.format(
-        card=_Sentence(card),
+        card=card,
+        summary=card.summary[:1].upper() + card.summary[1:] + ".",
         widths="-".join(map(str, card.architecture.channels)),
         flat=flat,
         cap=metrics.PSNR_CAP_DB,
         files="\n".join(files),
-        images=next(iter(found.values())).images
-        if not found
-        else max(score.images for score in found.values()),
+        images=max(score.images for score in found.values()),
         width=evaluate.MAX_WIDTH,
         height=evaluate.MAX_HEIGHT,
         profiles=report.profile_table(found),

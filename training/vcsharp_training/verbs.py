@@ -99,7 +99,7 @@ def export(recipe: Recipe, recipe_path: Path) -> None:
 
 
 def _in_repository(recipe_path: Path) -> str:
-    """The path as the card states it: from `training/` on, so that no machine's folders are told."""
+    """The path as the card states it: from `training/` on; no machine's folders are told."""
     parts = recipe_path.parts
     start = len(parts) - 1 - parts[::-1].index("training") if "training" in parts else -1
     return "/".join(parts[start:])
