@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
+import av
+import av.filter
 import cv2
 import numpy as np
 import onnxruntime
@@ -36,6 +38,10 @@ from vcsharp.telemetry import Statistics, Telemetry
 
 SIZE = (1920, 1080)
 REPEATS = 3
+FILTERS = {
+    "ffmpeg cas": ("cas", "strength=0.5:planes=1"),
+    "ffmpeg unsharp": ("unsharp", "luma_msize_x=5:luma_msize_y=5:luma_amount=1"),
+}
 
 
 class MemorySource:
@@ -78,7 +84,7 @@ def demo_frames(count: int) -> list[Frame]:
 def measured(
     frames: list[Frame], model: str, precision: str, count: int, fps: float | None
 ) -> Statistics:
-    """One run of the real pipeline from memory to nowhere."""
+    """One run of the real pipeline from memory to nowhere; `fps` None means as fast as it goes."""
     telemetry = Telemetry()
     stream = StreamFormat(*SIZE, Fraction(30), Color())
     plan = Plan(lambda _: stream, lossless=fps is None, realtime=False)
@@ -86,6 +92,26 @@ def measured(
     source = MemorySource(frames, count, fps)
     Pipeline(source, engine, [NullSink("null")], plan, telemetry, threading.Event()).run()
     return telemetry.snapshot()
+
+
+def filtered(frames: list[Frame], name: str, options: str, count: int) -> tuple[float, float]:
+    """(fps, CPU ms a frame) of a filter of FFmpeg's on the same frames, luma only."""
+    graph = av.filter.Graph()
+    entry = graph.add_buffer(
+        width=SIZE[0], height=SIZE[1], format="yuv420p", time_base=Fraction(1, 30)
+    )
+    node, exit_ = graph.add(name, options), graph.add("buffersink")
+    entry.link_to(node)
+    node.link_to(exit_)
+    graph.configure()
+    shape = (SIZE[1] * 3 // 2, SIZE[0])
+    pictures = [av.VideoFrame.from_ndarray(f.data.reshape(shape), "yuv420p") for f in frames]
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    for number in range(count):
+        graph.push(pictures[number % len(pictures)])
+        graph.pull()
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    return count / wall_s, 1000 * cpu_s / count
 
 
 def rate_gops(run: Callable[[], object], operations: float) -> float:
@@ -144,14 +170,21 @@ def main() -> None:
         "nano fp32": ("nano", "fp32"),
     }
     runs: dict[str, list[Statistics]] = {name: [] for name in candidates}
+    filters: dict[str, list[tuple[float, float]]] = {name: [] for name in FILTERS}
     for _ in range(REPEATS):
         for name, (model, precision) in candidates.items():
             runs[name].append(measured(frames, model, precision, wish.frames, None))
+        for name, (kind, options) in FILTERS.items():
+            filters[name].append(filtered(frames, kind, options, wish.frames))
     paced = measured(frames, "nano", "int8", int(30 * wish.seconds), 30.0)
-    report(runs, paced)
+    report(runs, filters, paced)
 
 
-def report(runs: dict[str, list[Statistics]], paced: Statistics) -> None:
+def report(
+    runs: dict[str, list[Statistics]],
+    filters: dict[str, list[tuple[float, float]]],
+    paced: Statistics,
+) -> None:
     table = Table("1080p, memory to null", "fps", "wall ms", "CPU ms a frame", "RSS MiB")
     figures: dict[str, object] = {}
     for name, stats in runs.items():
@@ -160,6 +193,10 @@ def report(runs: dict[str, list[Statistics]], paced: Statistics) -> None:
         rss = max(s.rss_mib for s in stats)
         table.add_row(name, f"{fps:.1f}", f"{1000 / fps:.2f}", f"{cpu_ms:.2f}", f"{rss:.0f}")
         figures[name] = {"fps": round(fps, 1), "cpu_ms": round(cpu_ms, 2), "rss_mib": rss}
+    for name, pairs in filters.items():
+        fps, cpu_ms = (statistics.median(values) for values in zip(*pairs, strict=True))
+        table.add_row(name, f"{fps:.1f}", f"{1000 / fps:.2f}", f"{cpu_ms:.2f}", "")
+        figures[name] = {"fps": round(fps, 1), "cpu_ms": round(cpu_ms, 2)}
     rates = {"fp32_gmacs": round(fp32_gmacs(), 1), "int8_gmacs": round(int8_gmacs(), 1)}
     console = Console()
     console.print(table)
