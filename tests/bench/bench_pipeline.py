@@ -98,7 +98,7 @@ def filtered(frames: list[Frame], name: str, options: str, count: int) -> tuple[
     """(fps, CPU ms a frame) of a filter of FFmpeg's on the same frames, luma only."""
     graph = av.filter.Graph()
     entry = graph.add_buffer(
-        width=SIZE[0], height=SIZE[1], format="yuv420p", time_base=Fraction(1, 30)
+        width=SIZE[0], height=SIZE[1], format=av.VideoFormat("yuv420p"), time_base=Fraction(1, 30)
     )
     node, exit_ = graph.add(name, options), graph.add("buffersink")
     entry.link_to(node)
