@@ -165,6 +165,19 @@ def test_what_is_not_rtsp_is_told_apart(reply: bytes) -> None:
         quick(f"rtsp://127.0.0.1:{port}/live").open()
 
 
+def test_a_password_with_a_slash_is_understood_when_escaped_and_explained_when_not(
+    rtsp: RtspServer,
+) -> None:
+    rtsp.start("--user", "viewer", "--password", "a/b@c")
+    source = quick(rtsp.url("viewer:a%2Fb%40c@"))
+    source.open()
+    assert numbers(source, 2) == [0, 1]
+    source.close()
+    with pytest.raises(SourceError, match="%2F") as caught:
+        quick(rtsp.url("viewer:a/b@c@")).open()
+    assert "a/b" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["rtsp://", "rtsp://127.0.0.1:99999/x", "rtsp://no.invalid/x"])
 def test_impossible_addresses_are_one_line(url: str) -> None:
     with pytest.raises(SourceError) as caught:

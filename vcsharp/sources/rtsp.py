@@ -11,6 +11,7 @@ import av
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import (
+    ArgumentError,
     FFmpegError,
     HTTPForbiddenError,
     HTTPNotFoundError,
@@ -187,6 +188,7 @@ def _opening_words(error: FFmpegError | ValueError, waited_s: float, timeout_s: 
 
 
 _CURES: dict[type[Exception], str] = {
+    ArgumentError: "the address cannot be used; write / and @ in a password as %2F and %40",
     ConnectionRefusedError: "connection refused; check the port, and that the camera is on",
     HTTPUnauthorizedError: "user name or password refused (401); write rtsp://USER:PASSWORD@...",
     HTTPForbiddenError: "access refused (403); check the user's rights in the camera",
