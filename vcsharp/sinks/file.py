@@ -65,7 +65,7 @@ _MP4 = Recipe(
     # No B-frames: decoding order is display order, so a fragment needs no edit list for its start.
     codec_options={"crf": "18", "preset": "veryfast", "bf": "0"},
     container_options={
-        "movflags": "frag_keyframe+empty_moov+default_base_moof",
+        "movflags": "frag_keyframe+delay_moov+default_base_moof",
         "flush_packets": "1",
     },
     even_size=True,
@@ -76,7 +76,7 @@ _MKV = Recipe(
     label="lossless FFV1",
     container="matroska",
     codec="ffv1",
-    codec_options={"level": "3", "slices": "4", "slicecrc": "1"},
+    codec_options={"level": "3", "slicecrc": "1"},
     container_options={"flush_packets": "1"},
     even_size=False,
     intra_only=True,
@@ -204,21 +204,24 @@ class _Clock:
 
     def __init__(self, ticks_per_s: int, fps: Fraction) -> None:
         self.tick_s = Fraction(1, ticks_per_s)
-        self._ticks_per_s = ticks_per_s
         self.frame_ticks = max(1, round(ticks_per_s / fps))
+        self._frame_s = 1 / fps
+        self._shift_s = Fraction(0)
         self._first_ns: int | None = None
-        self._shift = 0
-        self._last: int | None = None
+        self._last_s: Fraction | None = None
+        self._last_ticks = -1
 
     def ticks(self, frame: Frame) -> int:
         """The time of the next frame."""
-        time = round(self._seconds(frame) * self._ticks_per_s) + self._shift
-        if self._last is not None and time <= self._last:
-            late = self._last + self.frame_ticks - time
-            self._shift += late
-            time += late
-        self._last = time
-        return time
+        time_s = self._seconds(frame) + self._shift_s
+        if self._last_s is not None and time_s <= self._last_s:
+            late_s = self._last_s + self._frame_s - time_s
+            self._shift_s += late_s
+            time_s += late_s
+        self._last_s = time_s
+        # Two frames within one tick of a coarse clock: the second takes the next tick.
+        self._last_ticks = max(round(time_s / self.tick_s), self._last_ticks + 1)
+        return self._last_ticks
 
     def _seconds(self, frame: Frame) -> Fraction:
         if frame.timestamp is not None:

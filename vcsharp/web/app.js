@@ -7,7 +7,7 @@ const canvases = [element("before"), element("after")];
 const RETRY_MS = 1500;
 const STATS_MS = 1000;
 const HEADER_BYTES = 12;
-const ENDED = "The stream has ended. This page goes on when vcsharp runs again.";
+const ENDED = "The stream has ended. Start vcsharp again to go on.";
 const LOST = "vcsharp does not answer. Is it still running? This page keeps trying.";
 
 let number = 0;   // of the picture drawn last; the server counts from 1
