@@ -19,7 +19,6 @@ WIDTH, HEIGHT = 2016, 1152
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SLIDE = (1180, 150, 1900, 790)
 _WINDOW = (90, 70, 690, 800)
-_SHADE = 5
 
 
 def render_room() -> Image:
@@ -289,50 +288,32 @@ def _draw_patches(room: Image, corner: Point) -> None:
         cv2.line(room, ends[0].tolist(), ends[1].tolist(), (30, 30, 30), 1, cv2.LINE_AA, 4)
 
 
+_TITLES = "OPTICS SIGNALS NOISE ATLAS LIGHT WAVES FILTERS TREES MAPS COLOUR GLASS".split()
+
+
 def _draw_shelf(room: Image) -> None:
     """Books with titles under the slide."""
     generator = np.random.default_rng(4)
-    board = 1090
+    board, x = 1090, 1150
     cv2.rectangle(room, (1130, board), (WIDTH, board + 26), (86, 118, 150), -1)
     cv2.line(room, (1130, board), (WIDTH, board), (128, 160, 190), 3)
-    titles = (
-        "OPTICS",
-        "SIGNALS",
-        "NOISE",
-        "ATLAS",
-        "LIGHT",
-        "WAVES",
-        "FILTERS",
-        "TREES",
-        "MAPS",
-        "COLOUR",
-        "GLASS",
-    )
-    x = 1150
     for index in range(16):
-        width, height = int(generator.uniform(38, 64)), int(generator.uniform(170, 226))
-        hue = np.array(
-            [
-                [
-                    [
-                        int(generator.uniform(0, 180)),
-                        int(generator.uniform(70, 170)),
-                        int(generator.uniform(90, 190)),
-                    ]
-                ]
-            ],
-            np.uint8,
-        )
-        colour = tuple(int(value) for value in cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0])
+        book = _book(generator, _TITLES[index % len(_TITLES)])
+        height, width = book.shape[:2]
         if x + width > WIDTH - 8:
             break
-        book = np.empty((height, width, 3), np.uint8)
-        book[:] = (np.array(colour) * np.linspace(1.15, 0.75, width)[:, None]).clip(0, 255)
-        cv2.line(book, (0, 18), (width, 18), (200, 214, 220), 2)
-        cv2.line(book, (0, height - 18), (width, height - 18), (200, 214, 220), 2)
-        label = np.ascontiguousarray(np.rot90(book, -1))
-        _text(
-            label, titles[index % len(titles)], (34, width // 2 + 8), 17, (226, 234, 238), bold=True
-        )
-        room[board - height : board, x : x + width] = np.rot90(label)
+        room[board - height : board, x : x + width] = book
         x += width + 2
+
+
+def _book(generator: np.random.Generator, title: str) -> Image:
+    width, height = int(generator.uniform(38, 64)), int(generator.uniform(170, 226))
+    hue = [int(generator.uniform(*limits)) for limits in ((0, 180), (70, 170), (90, 190))]
+    colour = cv2.cvtColor(np.array([[hue]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
+    book = np.empty((height, width, 3), np.uint8)
+    book[:] = (colour * np.linspace(1.15, 0.75, width)[:, None]).clip(0, 255)
+    for y in (18, height - 18):
+        cv2.line(book, (0, y), (width, y), (200, 214, 220), 2)
+    label = np.ascontiguousarray(np.rot90(book, -1))
+    _text(label, title, (34, width // 2 + 8), 17, (226, 234, 238), bold=True)
+    return np.rot90(label)
