@@ -288,7 +288,19 @@ def _draw_patches(room: Image, corner: Point) -> None:
         cv2.line(room, ends[0].tolist(), ends[1].tolist(), (30, 30, 30), 1, cv2.LINE_AA, 4)
 
 
-_TITLES = "OPTICS SIGNALS NOISE ATLAS LIGHT WAVES FILTERS TREES MAPS COLOUR GLASS".split()
+_TITLES = [
+    "OPTICS",
+    "SIGNALS",
+    "NOISE",
+    "ATLAS",
+    "LIGHT",
+    "WAVES",
+    "FILTERS",
+    "TREES",
+    "MAPS",
+    "COLOUR",
+    "GLASS",
+]
 
 
 def _draw_shelf(room: Image) -> None:
