@@ -1,0 +1,95 @@
+"""Models are found in order, trusted by checksum, and refused with a cure."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vcsharp import catalogue
+from vcsharp.errors import ModelError, ModelNotFoundError
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """The user's own models; empty at first."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return tmp_path / "vcsharp" / "models"
+
+
+def copied(home: Path, name: str = "nano") -> Path:
+    return Path(shutil.copytree(catalogue.packaged_folder() / "nano", home / name))
+
+
+def test_every_shipped_model_is_whole(home):
+    models = catalogue.every()
+    assert "nano" in [model.card.name for model in models]
+    for model in models:
+        assert model.card.halo_px <= model.card.receptive_field_px
+        for kind in model.card.files:
+            assert model.path(kind).is_file()
+
+
+def test_a_users_model_goes_before_the_packages(home):
+    folder = copied(home)
+    assert catalogue.find("nano").folder == folder
+
+
+def test_a_path_is_taken_as_it_is(home, tmp_path):
+    folder = copied(tmp_path, "mine")
+    assert catalogue.find(str(folder)).folder == folder
+
+
+def test_an_unknown_name_tells_the_known_ones_and_the_places(home):
+    with pytest.raises(ModelNotFoundError, match=r"'nani'; known: .*nano.*looked in: .*vcsharp"):
+        catalogue.find("nani")
+
+
+def test_a_path_without_a_card_is_refused(home, tmp_path):
+    with pytest.raises(ModelNotFoundError, match="no model in"):
+        catalogue.find(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "nano"}'])
+def test_a_broken_card_is_one_line(home, text):
+    folder = copied(home)
+    (folder / "card.json").write_text(text)
+    with pytest.raises(ModelError, match="is not a model card") as caught:
+        catalogue.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_broken_card_does_not_hide_the_others(home, caplog):
+    (copied(home, "broken") / "card.json").write_text("{")
+    assert "nano" in [model.card.name for model in catalogue.every()]
+    assert "is not a model card" in caplog.text
+
+
+def test_a_changed_file_is_refused(home):
+    folder = copied(home)
+    path = folder / json.loads((folder / "card.json").read_text())["files"]["int8"]["name"]
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="does not match the checksum"):
+        catalogue.load(folder).path("int8")
+
+
+def test_a_missing_file_is_named(home):
+    folder = copied(home)
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ModelError, match="cannot read"):
+        catalogue.load(folder).path("fp32")
+
+
+def test_a_card_without_the_kind_of_file_says_what_it_has(home):
+    folder = copied(home)
+    card = json.loads((folder / "card.json").read_text())
+    del card["files"]["int8"]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="has no int8 file; its card lists: fp32, torch"):
+        catalogue.load(folder).path("int8")
+
+
+def test_a_lost_symbolic_link_is_explained(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
+    with pytest.raises(ModelNotFoundError, match="symbolic link"):
+        catalogue.packaged_folder()
