@@ -14,11 +14,13 @@ from vcsharp.errors import ModelError, ModelNotFoundError
 def home(tmp_path, monkeypatch) -> Path:
     """The user's own models; empty at first."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    return tmp_path / "vcsharp" / "models"
+    models: Path = tmp_path / "vcsharp" / "models"
+    return models
 
 
 def copied(home: Path, name: str = "nano") -> Path:
-    return Path(shutil.copytree(catalogue.packaged_folder() / "nano", home / name))
+    shutil.copytree(catalogue.packaged_folder() / "nano", home / name)
+    return home / name
 
 
 def test_every_shipped_model_is_whole(home):

@@ -70,10 +70,12 @@ def test_rates_count_from_the_beginning_of_the_run():
 
 def test_all_threads_may_count_at_once():
     telemetry = Telemetry()
-    threads = [
-        threading.Thread(target=lambda: [telemetry.frame_in() for _ in range(2000)])
-        for _ in range(4)
-    ]
+
+    def count() -> None:
+        for _ in range(2000):
+            telemetry.frame_in()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
