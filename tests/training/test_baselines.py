@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from skimage.metrics import structural_similarity
 from vcsharp_training import baselines, losses, metrics
 from vcsharp_training.recipe import LossSettings
 
@@ -66,6 +67,13 @@ def test_psnr_is_the_textbook_formula_and_is_capped_for_equal_planes():
     shifted = np.where(plane < 250, plane + 5, plane - 5).astype(np.uint8)
     assert np.isclose(metrics.psnr_db(plane, shifted), 20 * np.log10(255 / 5), atol=1e-5)
     assert metrics.psnr_db(plane, plane) == metrics.PSNR_CAP_DB
+
+
+def test_ssim_equals_scikit_image():
+    plane = _noise(40, 52)
+    soft = np.asarray(cv2.GaussianBlur(plane, (0, 0), 1), np.uint8)
+    wanted = structural_similarity(soft, plane, data_range=255)
+    assert np.isclose(metrics.ssim(soft, plane), wanted, atol=1e-9)
     assert metrics.ssim(plane, plane) == 1
 
 

@@ -1,6 +1,6 @@
 """Measures filters on held-out pictures, per kind of degradation and per category of picture.
 
-Pictures are centre-cut to at most 1280 x 720, turned into limited-range luma and degraded with a
+Pictures are centre-cut to at most 1920 x 1080, turned into limited-range luma and degraded with a
 seed made of their name, so that every run and every filter sees the same bytes.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from vcsharp_training import baselines, degrade, images, metrics
 from vcsharp_training.filters import OnnxFilter
 
-MAX_HEIGHT, MAX_WIDTH = 720, 1280
+MAX_HEIGHT, MAX_WIDTH = 1080, 1920
 MULTIPLE = 4
 ALL = "all"
 """Stands for the mean over every category."""
