@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation from the demo scene, with the program itself.
 
-    .venv/bin/python docs/pictures.py             before-after.png, panel.svg
-    .venv/bin/python docs/pictures.py --browser   preview.png as well (needs Chromium)
+.venv/bin/python docs/pictures.py             before-after.png
+.venv/bin/python docs/pictures.py --browser   preview.png as well (needs Chromium)
 """
 
 from __future__ import annotations
@@ -12,23 +12,20 @@ import shutil
 import subprocess
 import sys
 import time
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from playwright.sync_api import sync_playwright
-from rich.console import Console
 
-from vcsharp.console import panel
 from vcsharp.engine.worker import choose
 from vcsharp.frame import Bytes, Frame
 from vcsharp.sources.demo import DemoSource
-from vcsharp.telemetry import RunFacts, Telemetry
 
 IMAGES = Path(__file__).parent / "images"
 FRAME_NUMBER = 60
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 CROPS = {"face": (470, 250, 560, 400), "slide": (1130, 220, 560, 400)}
 """(left, top, width, height) in the 1920x1080 scene."""
 
@@ -48,12 +45,14 @@ def demo_frame() -> Frame:
     return frame
 
 
-def crop(picture: Bytes, box: tuple[int, int, int, int], label: str) -> Bytes:
+def cropped(picture: Bytes, box: tuple[int, int, int, int], label: str) -> Bytes:
     left, top, width, height = box
     part = picture[top : top + height, left : left + width].copy()
     place = (12, height - 14)
     for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(part, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, color, thickness, cv2.LINE_AA)
+        cv2.putText(
+            part, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, color, thickness, cv2.LINE_AA
+        )
     return part
 
 
@@ -63,7 +62,7 @@ def before_after() -> None:
     with choose("nano", "cpu", "auto", "auto", 0, 512) as engine:
         pictures = {"before": rgb(frame), "after": rgb(engine.process(frame))}
     rows = [
-        np.hstack([crop(picture, box, label) for label, picture in pictures.items()])
+        np.hstack([cropped(picture, box, label) for label, picture in pictures.items()])
         for box in CROPS.values()
     ]
     cv2.imwrite(str(IMAGES / "before-after.png"), np.vstack(rows))
@@ -76,7 +75,10 @@ def run_for(seconds: float, *arguments: str) -> subprocess.Popen[str]:
 
 def preview() -> None:
     """The page as a new user sees it."""
-    with run_for(20, "--source", "demo", "--sink", "preview") as process, sync_playwright() as driver:
+    with (
+        run_for(20, "--source", "demo", "--sink", "preview") as process,
+        sync_playwright() as driver,
+    ):
         assert process.stderr is not None
         url = next(m[0] for line in process.stderr if (m := re.search(r"http://\S+", line)))
         browser = driver.chromium.launch(
@@ -90,35 +92,11 @@ def preview() -> None:
         process.terminate()
 
 
-def terminal() -> None:
-    """The panel, as drawn during a real run."""
-    import threading
-    from fractions import Fraction
-
-    from vcsharp.frame import Color
-    from vcsharp.pipeline import Pipeline, Plan
-    from vcsharp.sinks.base import StreamFormat
-    from vcsharp.sinks.null import NullSink
-
-    facts = RunFacts("demo", ("null",), "nano", "cpu", "onnxruntime int8", "1920x1080", "12 x 500x376")
-    telemetry = Telemetry(facts)
-    stream = StreamFormat(1920, 1080, Fraction(30), Color())
-    engine = choose("nano", "cpu", "auto", "auto", 0, 512)
-    plan = Plan(lambda _: stream, seconds=6)
-    drawn: list[object] = []
-    threading.Timer(8, lambda: drawn.append(panel(telemetry, None, 96))).start()
-    Pipeline(DemoSource(), engine, [NullSink("null")], plan, telemetry, threading.Event()).run()
-    console = Console(record=True, width=98, file=StringIO())
-    console.print(drawn[0] if drawn else panel(telemetry, None, 96))
-    console.save_svg(str(IMAGES / "panel.svg"), title="vcsharp run --sink null")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--browser", action="store_true", help="also take the page's picture")
     wish = parser.parse_args()
     before_after()
-    terminal()
     if wish.browser:
         preview()
 

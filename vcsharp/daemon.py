@@ -98,6 +98,11 @@ class _Run:
             wish.model, wish.device, wish.backend, wish.precision, wish.threads, wish.tile
         )
         engine.strength = wish.strength
+        facts = engine.facts
+        why = " (no GPU found)" if (wish.device, facts.device) == ("auto", "cpu") else ""
+        self._announce(
+            f"engine: {facts.model} on {facts.device}, {facts.backend} {facts.precision}{why}"
+        )
         return engine
 
     def _make_source(self) -> Source:
