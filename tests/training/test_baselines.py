@@ -10,7 +10,7 @@ from vcsharp_training import baselines, losses, metrics
 from vcsharp_training.recipe import LossSettings
 
 
-def _noise(height: int = 17, width: int = 21) -> np.ndarray:
+def _noise(height: int = 37, width: int = 21) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width)).astype(np.uint8)
 
 

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vcsharp_training.images import Plane, to_bytes
+
+STRIP_PX = 32
+"""Rows worked on at once, so that the intermediate planes stay in the cache."""
 
 
 def identity(luma: Plane) -> Plane:
@@ -36,21 +38,23 @@ def unsharp(luma: Plane, sigma_px: float = 1.0, amount: float = 1.0) -> Plane:
     return to_bytes(levels + np.float32(amount) * (levels - soft.astype(np.float32, copy=False)))
 
 
-def _neighbours(levels: NDArray[np.float32]) -> list[list[NDArray[np.float32]]]:
-    """The 3 x 3 neighbours of every pixel, edges repeated: rows of views, each H x W."""
-    height, width = levels.shape
-    padded = np.pad(levels, 1, mode="edge")
-    return [[padded[y : y + height, x : x + width] for x in range(3)] for y in range(3)]
-
-
 def cas(luma: Plane, sharpness: float = 0.0) -> Plane:
     """Contrast-adaptive sharpening without scaling, the variant that also looks at the diagonals.
 
     Args:
-        luma: the plane.
+        luma: the plane; its edges are repeated.
         sharpness: 0 (mildest) to 1.
     """
-    (a, b, c), (d, e, f), (g, h, i) = _neighbours(luma.astype(np.float32) / np.float32(255))
+    padded = np.pad(luma, 1, mode="edge")
+    starts = range(0, luma.shape[0], STRIP_PX)
+    return np.concatenate([_cas_strip(padded[y : y + STRIP_PX + 2], sharpness) for y in starts])
+
+
+def _cas_strip(padded: Plane, sharpness: float) -> Plane:
+    """The inner pixels of a strip that carries one more pixel on every side."""
+    levels = padded.astype(np.float32) / np.float32(255)
+    height, width = levels.shape[0] - 2, levels.shape[1] - 2
+    a, b, c, d, e, f, g, h, i = (levels[y : y + height, x : x + width] for y, x in np.ndindex(3, 3))
     cross_low, cross_high = np.minimum.reduce([b, d, e, f, h]), np.maximum.reduce([b, d, e, f, h])
     low = cross_low + np.minimum.reduce([cross_low, a, c, g, i])
     high = cross_high + np.maximum.reduce([cross_high, a, c, g, i])

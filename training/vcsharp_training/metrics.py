@@ -50,4 +50,5 @@ def ssim(plane: Plane, truth: Plane) -> float:
     lost = SSIM_WINDOW_PX - 1
     height, width = (side - lost for side in plane.shape)
     strips = [slice(y, y + STRIP_PX + lost) for y in range(0, height, STRIP_PX)]
-    return sum(_ssim_sum(plane[rows], truth[rows]) for rows in strips) / (height * width)
+    total = sum(_ssim_sum(plane[rows], truth[rows]) for rows in strips)
+    return total / float(height * width)
