@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vcsharp.frame import Color, Frame, Result, black
+from vcsharp.frame import Color, Result, black
 from vcsharp.sinks.base import StreamFormat
 
 MakeResults = Callable[..., list[Result]]

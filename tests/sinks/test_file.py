@@ -30,9 +30,13 @@ COLORS = [
 def write(path: Path, stream: StreamFormat, results: list[Result]) -> None:
     sink = FileSink(path)
     sink.open(stream)
+    write_all(sink, results)
+    sink.close()
+
+
+def write_all(sink: FileSink, results: list[Result]) -> None:
     for result in results:
         sink.write(result)
-    sink.close()
 
 
 def read(path: Path) -> list[av.VideoFrame]:
@@ -50,7 +54,11 @@ def readable_frames(path: Path) -> int:
 
 
 def times(path: Path) -> list[Fraction]:
-    return [frame.pts * Fraction(frame.time_base) for frame in read(path)]
+    return [
+        Fraction(frame.pts) * frame.time_base
+        for frame in read(path)
+        if frame.pts is not None and frame.time_base is not None
+    ]
 
 
 def samples(frame: av.VideoFrame) -> bytes:
@@ -64,8 +72,9 @@ def samples(frame: av.VideoFrame) -> bytes:
 @pytest.mark.parametrize("size", [(64, 48), (33, 17), (16, 16), (18, 31)])
 @pytest.mark.parametrize("color", COLORS)
 def test_a_matroska_file_gives_back_every_byte(tmp_path, make_results, size, color):
-    results = make_results(7, *size, color)
-    write(tmp_path / "a.mkv", StreamFormat(*size, Fraction(25), color), results)
+    width, height = size
+    results = make_results(7, width, height, color)
+    write(tmp_path / "a.mkv", StreamFormat(width, height, Fraction(25), color), results)
     assert [samples(f) for f in read(tmp_path / "a.mkv")] == [
         r.frame.data.tobytes() for r in results
     ]
@@ -100,9 +109,7 @@ def test_an_mp4_looks_like_what_was_written(tmp_path, make_results, stream):
 )
 def test_h264_keeps_count_times_and_duration(tmp_path, make_results, fps, suffix):
     results = make_results(41)
-    timed = [
-        Result(r.frame.replaced(timestamp=n / fps), r.source) for n, r in enumerate(results)
-    ]
+    timed = [Result(r.frame.replaced(timestamp=n / fps), r.source) for n, r in enumerate(results)]
     path = tmp_path / f"a{suffix}"
     write(path, StreamFormat(64, 48, fps, Color()), timed)
     assert times(path) == [n / fps for n in range(41)]
@@ -215,8 +222,7 @@ def test_a_full_disk_is_told_once_and_closing_is_quiet(tmp_path, make_results, s
     sink = FileSink(path, force=True)
     sink.open(stream)
     with pytest.raises(SinkError, match="the disk is full; free some space"):
-        for result in make_results(200):
-            sink.write(result)
+        write_all(sink, make_results(200))
     with pytest.raises(SinkError, match="not open, or failed before"):
         sink.write(make_results(1)[0])
     sink.close()
@@ -279,7 +285,7 @@ def test_an_odd_size_is_refused_for_h264_and_leaves_nothing(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path, stream):
-    with pytest.raises(SinkError, match="there is no folder '.*nowhere'; create it first"):
+    with pytest.raises(SinkError, match=r"there is no folder '.*nowhere'; create it first"):
         FileSink(tmp_path / "nowhere" / "a.mp4").open(stream)
 
 

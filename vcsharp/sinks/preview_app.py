@@ -139,7 +139,7 @@ def make_app(stage: Stage, stats: Callable[[], dict[str, Any]]) -> ASGIApp:
     # Plain functions run in Starlette's thread pool, where they may wait and encode.
     def pair(request: Request) -> Response:
         after = request.query_params.get("after", "0")
-        body = stage.next_pair(int(after) if after.isdecimal() else 0, POLL_TIMEOUT_S)
+        body = stage.next_pair(int(after[:20]) if after.isdecimal() else 0, POLL_TIMEOUT_S)
         if body is None:
             return Response(status_code=204)
         return Response(body, media_type="application/octet-stream")
