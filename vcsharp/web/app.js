@@ -127,7 +127,7 @@ const FIGURES = {
   frames_in: (s) => count(s.frames_in),
   source: (s) => s.source || "–",
   model: (s) => s.model || "–",
-  device: (s) => [s.device, s.backend].filter((name) => name && name !== "none").join(" · ") || "–",
+  device: (s) => [s.device, (s.backend ?? "").replaceAll("none", "").trim()].filter(Boolean).join(" · ") || "–",
   size: (s) => (s.size || "–").replace("x", " × "),
   cpu_percent: (s) => (Number.isFinite(s.cpu_percent) ? `${fixed(s.cpu_percent, 0)} % of a core` : "–"),
   rss_mib: (s) => (Number.isFinite(s.rss_mib) ? `${fixed(s.rss_mib, 0)} MiB` : "–"),
