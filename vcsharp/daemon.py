@@ -21,7 +21,7 @@ from rich.console import Console
 
 from vcsharp.console import RunView, make_view
 from vcsharp.dress import Dressed, dresser
-from vcsharp.engine.worker import Engine, choose
+from vcsharp.engine.worker import NO_MODEL, Engine, choose
 from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, VcsharpError
 from vcsharp.frame import Color, Frame
 from vcsharp.overlay import with_line
@@ -172,7 +172,7 @@ class _Run:
 
     def _own_size(self, found: SourceFormat) -> tuple[int, int]:
         """The source's size, made even where H.264 in 4:2:0 needs it."""
-        if any(sink.name.endswith((".mp4", ".mov")) for sink in self._sinks):
+        if any(sink.name.lower().endswith((".mp4", ".mov")) for sink in self._sinks):
             return found.width + found.width % 2, found.height + found.height % 2
         return found.width, found.height
 
@@ -192,7 +192,9 @@ class _Run:
             sinks=tuple(sink.name for sink in self._sinks),
             model=facts.model,
             device=facts.device,
-            backend=f"{facts.backend} {facts.precision}",
+            backend=facts.backend
+            if facts.model == NO_MODEL
+            else f"{facts.backend} {facts.precision}",
             size=f"{stream.width}x{stream.height}",
             tile=str(self._engine.plan(stream.width, stream.height)),
         )

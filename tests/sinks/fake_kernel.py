@@ -7,6 +7,7 @@ import errno
 import os
 from dataclasses import dataclass, field
 
+from vcsharp import videodev
 from vcsharp.frame import Bytes
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.v4l2loopback import Device
@@ -18,7 +19,7 @@ class Node:
 
     driver: bytes = b"v4l2 loopback"
     card: bytes = b"vcsharp"
-    capabilities: int = abi.CAP_VIDEO_OUTPUT
+    capabilities: int = videodev.CAP_VIDEO_OUTPUT
     keeps: tuple[int, int, str] | None = None
     """(width, height, fourcc) that S_FMT grants whatever is asked."""
     format_error: int = 0
@@ -54,7 +55,7 @@ class FakeKernel(Device):
     ) -> None:
         self.requests.append(request)
         node = self.open_now[descriptor]
-        if isinstance(argument, abi.Capability):
+        if isinstance(argument, videodev.Capability):
             argument.driver, argument.card = node.driver, node.card
             argument.capabilities = argument.device_caps = node.capabilities
         elif isinstance(argument, abi.Format):

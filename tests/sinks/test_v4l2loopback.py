@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Color, ColorMatrix, ColorRange, Frame, Result, black, frame_bytes
 from vcsharp.sinks import v4l2_abi as abi
@@ -44,9 +45,9 @@ def make_sink(node: Node, folder: Path, **options) -> tuple[LoopbackSink, FakeKe
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="sizes of 64-bit machines")
 def test_structures_and_requests_have_the_kernels_sizes():
-    sizes = {abi.Capability: 104, abi.PixFormat: 48, abi.Format: 208, abi.StreamParm: 204}
+    sizes = {videodev.Capability: 104, abi.PixFormat: 48, abi.Format: 208, abi.StreamParm: 204}
     assert {kind: ctypes.sizeof(kind) for kind in sizes} == sizes
-    assert (abi.QUERYCAP, abi.S_FMT) == (0x80685600, 0xC0D05605)
+    assert (videodev.QUERYCAP, abi.S_FMT) == (0x80685600, 0xC0D05605)
     assert (abi.S_PARM, abi.STREAMON) == (0xC0CC5616, 0x40045612)
     assert abi.Format.fmt.offset == 8
 
@@ -134,17 +135,17 @@ def test_a_size_rounded_up_to_pages_is_accepted(tmp_path, make_results, stream):
 
 
 def test_a_device_that_shows_only_capture_is_tried(tmp_path, stream):
-    sink, _ = make_sink(Node(capabilities=abi.CAP_VIDEO_CAPTURE), tmp_path)
+    sink, _ = make_sink(Node(capabilities=videodev.CAP_VIDEO_CAPTURE), tmp_path)
     assert sink.open(stream).startswith(DEVICE)
 
 
 def test_a_camera_is_not_written_to(tmp_path, stream):
-    camera = Node(driver=b"uvcvideo", card=b"C920", capabilities=abi.CAP_VIDEO_CAPTURE)
+    camera = Node(driver=b"uvcvideo", card=b"C920", capabilities=videodev.CAP_VIDEO_CAPTURE)
     sink, kernel = make_sink(camera, tmp_path)
     with pytest.raises(SinkError, match=r'"C920" \(driver uvcvideo\), not a virtual camera; make'):
         sink.open(stream)
     assert kernel.open_now == {}
-    assert kernel.requests == [abi.QUERYCAP]
+    assert kernel.requests == [videodev.QUERYCAP]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_later_releases_never_see_a_bare_streamon(tmp_path, stream):
 
 def test_release_0_12_with_a_writer_is_busy_though_it_would_let_us_in(tmp_path, stream):
     sysfs(tmp_path, video10=["max_openers"])
-    sink, kernel = make_sink(Node(capabilities=abi.CAP_VIDEO_CAPTURE), tmp_path)
+    sink, kernel = make_sink(Node(capabilities=videodev.CAP_VIDEO_CAPTURE), tmp_path)
     with pytest.raises(SinkError, match="another program writes to it"):
         sink.open(stream)
     assert kernel.open_now == {}
@@ -245,8 +246,8 @@ def test_release_0_12_with_a_writer_is_busy_though_it_would_let_us_in(tmp_path, 
 def test_loopback_devices_are_found_free_ones_and_ours_first(tmp_path):
     kernel = FakeKernel(
         {
-            "/dev/video0": Node(driver=b"uvcvideo", capabilities=abi.CAP_VIDEO_CAPTURE),
-            "/dev/video8": Node(capabilities=abi.CAP_VIDEO_CAPTURE),
+            "/dev/video0": Node(driver=b"uvcvideo", capabilities=videodev.CAP_VIDEO_CAPTURE),
+            "/dev/video8": Node(capabilities=videodev.CAP_VIDEO_CAPTURE),
             "/dev/video9": Node(card=b"OBS"),
             "/dev/video11": Node(),
             "/dev/video10": Node(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 from enum import IntEnum
 
-CAP_VIDEO_CAPTURE = 0x1
-CAP_VIDEO_OUTPUT = 0x2
+from vcsharp.videodev import READ_WRITE, WRITE, request
 
 BUF_TYPE_VIDEO_OUTPUT = 2
 FIELD_NONE = 1
@@ -34,20 +33,6 @@ class Quantization(IntEnum):
 
     FULL_RANGE = 1
     LIM_RANGE = 2
-
-
-class Capability(ctypes.Structure):
-    """struct v4l2_capability, 104 bytes."""
-
-    _fields_ = [
-        ("driver", ctypes.c_char * 16),
-        ("card", ctypes.c_char * 32),
-        ("bus_info", ctypes.c_char * 32),
-        ("version", ctypes.c_uint32),
-        ("capabilities", ctypes.c_uint32),
-        ("device_caps", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32 * 3),
-    ]
 
 
 class PixFormat(ctypes.Structure):
@@ -111,16 +96,9 @@ class StreamParm(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("parm", _ParmUnion)]
 
 
-def _request(direction: int, number: int, structure: type[ctypes.Structure | ctypes.c_int]) -> int:
-    return direction << 30 | ctypes.sizeof(structure) << 16 | ord("V") << 8 | number
-
-
-_WRITE, _READ, _READ_WRITE = 1, 2, 3
-
-QUERYCAP = _request(_READ, 0, Capability)
-S_FMT = _request(_READ_WRITE, 5, Format)
-S_PARM = _request(_READ_WRITE, 22, StreamParm)
-STREAMON = _request(_WRITE, 18, ctypes.c_int)
+S_FMT = request(READ_WRITE, 5, Format)
+S_PARM = request(READ_WRITE, 22, StreamParm)
+STREAMON = request(WRITE, 18, ctypes.c_int)
 
 
 def fourcc(name: str) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Bytes, Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
 from vcsharp.sinks import v4l2_abi as abi
@@ -229,17 +230,17 @@ def _probe(kernel: Device, entry: Path) -> LoopbackDevice | None:
     return LoopbackDevice(path, _text(capability.card), _can_output(capability))
 
 
-def _capability(kernel: Device, descriptor: int) -> abi.Capability:
-    capability = abi.Capability()
-    kernel.ioctl(descriptor, abi.QUERYCAP, capability)
+def _capability(kernel: Device, descriptor: int) -> videodev.Capability:
+    capability = videodev.Capability()
+    kernel.ioctl(descriptor, videodev.QUERYCAP, capability)
     return capability
 
 
-def _can_output(capability: abi.Capability) -> bool:
-    return bool((capability.capabilities | capability.device_caps) & abi.CAP_VIDEO_OUTPUT)
+def _can_output(capability: videodev.Capability) -> bool:
+    return bool((capability.capabilities | capability.device_caps) & videodev.CAP_VIDEO_OUTPUT)
 
 
-def _checked_label(path: str, capability: abi.Capability) -> str:
+def _checked_label(path: str, capability: videodev.Capability) -> str:
     """The device's label. Raises SinkError where it is a camera rather than a virtual one."""
     label = _text(capability.card)
     if capability.driver != _DRIVER and not _can_output(capability):
@@ -250,7 +251,7 @@ def _checked_label(path: str, capability: abi.Capability) -> str:
     return label
 
 
-def _refuse_second_writer(capability: abi.Capability) -> None:
+def _refuse_second_writer(capability: videodev.Capability) -> None:
     """0.12 lets several programs write at once; what it announces tells of the first."""
     if not _can_output(capability):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))

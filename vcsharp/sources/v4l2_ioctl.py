@@ -14,28 +14,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-CAP_VIDEO_CAPTURE = 0x0000_0001
-CAP_DEVICE_CAPS = 0x8000_0000
+from vcsharp.videodev import (
+    CAP_DEVICE_CAPS,
+    CAP_VIDEO_CAPTURE,
+    QUERYCAP,
+    READ_WRITE,
+    Capability,
+    request,
+)
+
 BUF_TYPE_VIDEO_CAPTURE = 1
 MEMORY_MMAP = 1
 FRMSIZE_TYPE_DISCRETE = 1
 
-_READ_WRITE, _READ = 3, 2
 _BIG_ENDIAN = 1 << 31
-
-
-class Capability(ctypes.Structure):
-    """struct v4l2_capability"""
-
-    _fields_ = (
-        ("driver", ctypes.c_char * 16),
-        ("card", ctypes.c_char * 32),
-        ("bus_info", ctypes.c_char * 32),
-        ("version", ctypes.c_uint32),
-        ("capabilities", ctypes.c_uint32),
-        ("device_caps", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32 * 3),
-    )
 
 
 class FormatDescription(ctypes.Structure):
@@ -80,14 +72,9 @@ class RequestBuffers(ctypes.Structure):
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
 
-def _request(direction: int, number: int, struct: type[ctypes.Structure]) -> int:
-    return direction << 30 | ctypes.sizeof(struct) << 16 | ord("V") << 8 | number
-
-
-_QUERYCAP = _request(_READ, 0, Capability)
-_ENUM_FMT = _request(_READ_WRITE, 2, FormatDescription)
-_REQBUFS = _request(_READ_WRITE, 8, RequestBuffers)
-_ENUM_FRAMESIZES = _request(_READ_WRITE, 74, FrameSize)
+_ENUM_FMT = request(READ_WRITE, 2, FormatDescription)
+_REQBUFS = request(READ_WRITE, 8, RequestBuffers)
+_ENUM_FRAMESIZES = request(READ_WRITE, 74, FrameSize)
 
 
 @contextmanager
@@ -102,7 +89,7 @@ def opened(path: Path) -> Iterator[int]:
 
 def capability(descriptor: int) -> Capability:
     """VIDIOC_QUERYCAP. Raises OSError (ENOTTY: no video device)."""
-    return _call(descriptor, _QUERYCAP, Capability())
+    return _call(descriptor, QUERYCAP, Capability())
 
 
 def card_name(device: Capability) -> str:
@@ -146,8 +133,8 @@ def busy(descriptor: int) -> bool:
     """Whether another program streams from the device: only then are buffers refused (EBUSY)."""
     try:
         for count in (1, 0):  # 0 gives the buffer back
-            request = RequestBuffers(count=count, type=BUF_TYPE_VIDEO_CAPTURE, memory=MEMORY_MMAP)
-            _call(descriptor, _REQBUFS, request)
+            buffers = RequestBuffers(count=count, type=BUF_TYPE_VIDEO_CAPTURE, memory=MEMORY_MMAP)
+            _call(descriptor, _REQBUFS, buffers)
     except OSError as error:
         return error.errno == errno.EBUSY
     return False
@@ -165,6 +152,6 @@ def fourcc_number(text: str) -> int:
     return int.from_bytes(code, "little") | (_BIG_ENDIAN if text.endswith("-BE") else 0)
 
 
-def _call(descriptor: int, request: int, struct: Struct) -> Struct:
-    fcntl.ioctl(descriptor, request, struct)
+def _call(descriptor: int, number: int, struct: Struct) -> Struct:
+    fcntl.ioctl(descriptor, number, struct)
     return struct
