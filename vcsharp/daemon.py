@@ -21,7 +21,7 @@ from rich.console import Console
 
 from vcsharp.console import RunView, make_view
 from vcsharp.dress import Dressed, dresser
-from vcsharp.engine.worker import NO_MODEL, Engine, choose
+from vcsharp.engine.worker import Engine, choose
 from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, VcsharpError
 from vcsharp.frame import Color, Frame
 from vcsharp.overlay import with_line
@@ -100,9 +100,7 @@ class _Run:
         engine.strength = wish.strength
         facts = engine.facts
         why = " (no GPU found)" if (wish.device, facts.device) == ("auto", "cpu") else ""
-        self._announce(
-            f"engine: {facts.model} on {facts.device}, {facts.backend} {facts.precision}{why}"
-        )
+        self._announce(f"engine: {facts.model} on {facts.device}, {facts.runtime}{why}")
         return engine
 
     def _make_source(self) -> Source:
@@ -192,9 +190,7 @@ class _Run:
             sinks=tuple(sink.name for sink in self._sinks),
             model=facts.model,
             device=facts.device,
-            backend=facts.backend
-            if facts.model == NO_MODEL
-            else f"{facts.backend} {facts.precision}",
+            backend=facts.runtime,
             size=f"{stream.width}x{stream.height}",
             tile=str(self._engine.plan(stream.width, stream.height)),
         )

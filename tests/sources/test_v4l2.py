@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vcsharp import videodev
 from vcsharp.errors import SourceError, SourceLost
 from vcsharp.frame import ColorRange
 from vcsharp.sources import cameras, v4l2, v4l2_ioctl
@@ -233,7 +234,7 @@ class FakeNode:
     """What the kernel says of a device node."""
 
     error: int = 0
-    caps: int = v4l2_ioctl.CAP_VIDEO_CAPTURE
+    caps: int = videodev.CAP_VIDEO_CAPTURE
     busy: bool = False
 
 
@@ -247,9 +248,9 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
             raise OSError(fake.error, os.strerror(fake.error))
         yield 99
 
-    def capability(descriptor: int) -> v4l2_ioctl.Capability:
-        caps = v4l2_ioctl.CAP_DEVICE_CAPS | v4l2_ioctl.CAP_VIDEO_CAPTURE
-        return v4l2_ioctl.Capability(
+    def capability(descriptor: int) -> videodev.Capability:
+        caps = videodev.CAP_DEVICE_CAPS | videodev.CAP_VIDEO_CAPTURE
+        return videodev.Capability(
             card=b"C920: C920", driver=b"uvcvideo", capabilities=caps, device_caps=fake.caps
         )
 
@@ -285,13 +286,13 @@ def test_each_refusal_has_its_line(node: FakeNode, change: dict[str, Any], words
 
 def test_structures_have_the_kernels_sizes() -> None:
     sizes = {
-        v4l2_ioctl.Capability: 104,
+        videodev.Capability: 104,
         v4l2_ioctl.FormatDescription: 64,
         v4l2_ioctl.FrameSize: 44,
         v4l2_ioctl.RequestBuffers: 20,
     }
     assert {kind: ctypes.sizeof(kind) for kind in sizes} == sizes
-    assert v4l2_ioctl._QUERYCAP == 0x80685600
+    assert videodev.QUERYCAP == 0x80685600
     assert v4l2_ioctl._ENUM_FMT == 0xC0405602
     assert v4l2_ioctl._REQBUFS == 0xC0145608
     assert v4l2_ioctl._ENUM_FRAMESIZES == 0xC02C564A
@@ -303,8 +304,8 @@ def test_pixel_formats_survive_their_number(text: str) -> None:
 
 
 def test_a_doubled_card_name_is_shortened() -> None:
-    assert v4l2_ioctl.card_name(v4l2_ioctl.Capability(card=b"HD Cam: HD Cam")) == "HD Cam"
-    assert v4l2_ioctl.card_name(v4l2_ioctl.Capability(card=b"HD Cam: IR")) == "HD Cam: IR"
+    assert v4l2_ioctl.card_name(videodev.Capability(card=b"HD Cam: HD Cam")) == "HD Cam"
+    assert v4l2_ioctl.card_name(videodev.Capability(card=b"HD Cam: IR")) == "HD Cam: IR"
 
 
 def test_cameras_are_listed_with_names_that_last(

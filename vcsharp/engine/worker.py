@@ -32,6 +32,11 @@ class EngineFacts:
     precision: str
     tile_px: int
 
+    @property
+    def runtime(self) -> str:
+        """Backend and precision in two words: `onnxruntime int8`."""
+        return NO_MODEL if self.model == NO_MODEL else f"{self.backend} {self.precision}"
+
 
 class Engine:
     """Sharpens frames and single luma planes.
