@@ -196,10 +196,13 @@ class _Run:
         )
 
     def _announce(self, line: str) -> None:
-        self._view.announce(line)
-        _, _, url = line.partition("http://")
-        if line.startswith("sink: ") and url and self._may_open_browser():
-            webbrowser.open(f"http://{url}")
+        if not line.startswith("sink: http://"):
+            self._view.announce(line)
+            return
+        url = line.removeprefix("sink: ")
+        self._view.announce(f"sink: preview page, open {url} in a browser")
+        if self._may_open_browser():
+            webbrowser.open(url)
 
     def _may_open_browser(self) -> bool:
         wish = self._settings.open_browser
