@@ -14,7 +14,6 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -111,14 +110,18 @@ class Phase:
         return loss.item()
 
     def _loss(self) -> Tensor:
+        """Mean over all that has to be good at once."""
         key = (self.recipe.seed, *self.name.encode(), self.step)
-        weights, student = self.recipe.loss, _student(self.model)
-        degraded, sharp = sampling.batch(self.bank, self.rows, self.settings, key)
+        pair = sampling.batch(self.bank, self.rows, self.settings, key)
+        flats = sampling.flats(self.settings.flat_levels, key)
+        found = [self._loss_of(student, pair, flats) for student in _students(self.model)]
+        return torch.stack(found).mean()
+
+    def _loss_of(self, student: Student, pair: tuple[Tensor, Tensor], flats: Tensor) -> Tensor:
+        degraded, sharp = pair
+        weights = self.settings.loss
         loss = losses.total(degraded, student.residual(degraded), sharp, weights)
-        if weights.flat:
-            flats = student.residual(sampling.flats(self.settings.flat_levels, key))
-            loss = loss + weights.flat * losses.flat(flats)
-        return loss
+        return loss + weights.flat * losses.flat(student.residual(flats))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -146,7 +149,7 @@ class Phase:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "run": run_id(self.recipe),
+            "run": run_id(self.recipe, self.name),
             "step": self.step,
             "best_db": self.best_db,
             "score_db": self.score_db,
@@ -160,7 +163,7 @@ class Phase:
         path = self.folder / "last.pt"
         if not path.is_file():
             return
-        state = _load(path, self.recipe)
+        state = _load(self.recipe, self.name, path.name)
         self.step, self.best_db, self.score_db = state["step"], state["best_db"], state["score_db"]
         self.history = state["history"]
         self.model.load_state_dict(state["model"])
@@ -172,9 +175,20 @@ def _student(model: nn.Module) -> Student:
     return model  # type: ignore[return-value]  # every module here has `residual`
 
 
-def _load(path: Path, recipe: Recipe) -> dict[str, Any]:
+def _students(model: nn.Module) -> list[Student]:
+    """What the loss looks at: with int8 rounding, also the float student of the same weights.
+
+    Left alone, the weights come to rely on the rounding as a noise gate, and the fp32 file, which
+    does not round, brightens plain greys by several levels.
+    """
+    plain = [_student(model.plain)] if isinstance(model, quant.QuantStudent) else []
+    return [_student(model), *plain]
+
+
+def _load(recipe: Recipe, phase: str, file: str) -> dict[str, Any]:
+    path = recipe.phase_folder(phase) / file
     state = checkpoint.load(path)
-    if state.get("run") != run_id(recipe):
+    if state.get("run") != run_id(recipe, phase):
         raise CheckpointError(
             f"checkpoint '{path}' was made with other settings than this recipe's; "
             f"restore them, or delete '{path.parent}' to start over"
@@ -182,9 +196,10 @@ def _load(path: Path, recipe: Recipe) -> dict[str, Any]:
     return state
 
 
-def run_id(recipe: Recipe) -> str:
-    """Names what decides the weights: every setting but the places of things."""
-    decides = recipe.model_dump(include={"seed", "network", "bank", "loss", "train", "qat"})
+def run_id(recipe: Recipe, phase: str) -> str:
+    """Names what decides a phase's weights: the settings up to it, not the places of things."""
+    settings = {"seed", "network", "bank", "train"} | ({"qat"} if phase == "qat" else set())
+    decides = recipe.model_dump(include=settings)
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -209,7 +224,7 @@ def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
     network = recipe.network
     model = RepStudent(network.channels, network.stride, network.expansion)
     Phase("float", recipe.train, recipe, bank, model, listener).run()
-    model.load_state_dict(_load(recipe.phase_folder("float") / "best.pt", recipe)["averaged"])
+    model.load_state_dict(_load(recipe, "float", "best.pt")["averaged"])
     return model.collapse()
 
 
@@ -228,7 +243,7 @@ def train_quantised(
 
 def load_quantised(recipe: Recipe) -> quant.QuantStudent:
     """The best weights of a finished run. Raises CheckpointError if there are none."""
-    state = _load(recipe.phase_folder("qat") / "best.pt", recipe)
+    state = _load(recipe, "qat", "best.pt")
     plain = PlainStudent(recipe.network.channels, recipe.network.stride)
     model = quant.QuantStudent(plain, torch.ones(len(plain.convs)))
     model.load_state_dict(state["averaged"])

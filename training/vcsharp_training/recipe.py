@@ -104,6 +104,8 @@ class PhaseSettings(_Strict):
     """Grey levels shown per step, beside the batch."""
     validate_every: int = Field(1000, gt=0)
     """Steps between validations; each also writes a checkpoint."""
+    loss: LossSettings = LossSettings()
+    """Loss terms."""
 
 
 class Recipe(_Strict):
@@ -135,8 +137,6 @@ class Recipe(_Strict):
     """The student."""
     bank: BankSettings = BankSettings()
     """The crop bank."""
-    loss: LossSettings = LossSettings()
-    """Loss terms."""
     train: PhaseSettings = PhaseSettings()
     """Training in floating point."""
     qat: PhaseSettings = PhaseSettings(
