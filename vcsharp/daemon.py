@@ -145,10 +145,9 @@ class _Run:
             stats=self._figures,
             overlay=None if wish.overlay == "off" else self._with_figures,
         )
-        line = (
-            self._with_figures if wish.overlay == "all" and not spec.startswith("preview") else None
-        )
-        dress = dresser(wish.compare if sink.dresses else "off", line)
+        is_page = spec.partition(":")[0] == "preview"  # draws the figures by itself
+        line = self._with_figures if wish.overlay == "all" and not is_page else None
+        dress = dresser(wish.compare if sink.dresses or is_page else "off", line)
         return Dressed(sink, dress) if dress else sink
 
     def _stream_for(self, found: SourceFormat) -> StreamFormat:

@@ -48,7 +48,9 @@ class Dressed:
 
     def write(self, result: Result) -> None:
         """See `Sink.write`."""
-        self._sink.write(Result(self._dress(result), result.source))
+        picture = self._dress(result)
+        # Both the same: a page with a slider of its own then shows what was asked for on either side.
+        self._sink.write(Result(picture, picture))
 
     def close(self) -> None:
         """See `Sink.close`."""

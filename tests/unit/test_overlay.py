@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vcsharp.dress import dresser
+from vcsharp.dress import Dressed, dresser
 from vcsharp.errors import SettingsError
 from vcsharp.frame import Result, black
 from vcsharp.overlay import side_by_side, split, with_line
@@ -54,6 +54,21 @@ def test_a_comparison_and_the_line_go_together():
     dress = dresser("split", lambda frame: frame.replaced(data=np.zeros_like(frame.data)))
     assert dress is not None
     assert not dress(pair()).data.any()
+
+
+def test_a_dressed_sink_shows_the_same_on_both_sides_of_a_slider():
+    class Memory:
+        name, realtime, paced, dresses = "memory", True, False, True
+        result: Result | None = None
+
+        def write(self, result: Result) -> None:
+            self.result = result
+
+    memory = Memory()
+    Dressed(memory, split).write(pair())  # type: ignore[arg-type]
+    assert memory.result is not None
+    assert memory.result.frame is memory.result.source
+    assert memory.result.frame.y[90, 10] == 60
 
 
 def test_an_unknown_comparison_is_refused():
