@@ -141,3 +141,14 @@ def test_rounding_passes_its_gradient_through():
     assert rounded.tolist() == [0, 0, 2]
     assert x.grad is not None
     assert x.grad.tolist() == [1, 1, 1]
+
+
+def test_equalising_changes_scales_but_not_the_function():
+    plain, planes = _plain(), [torch.from_numpy(_noise(64, 64))[None, None] / 255]
+    first = plain.convs[0]
+    assert isinstance(first, torch.nn.Conv2d)
+    with torch.no_grad():
+        first.weight[3] *= 40
+        before = plain.residual(planes[0])
+        quant.equalise(plain, planes)
+        assert torch.allclose(plain.residual(planes[0]), before, atol=1e-4, rtol=1e-4)

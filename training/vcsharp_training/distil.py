@@ -235,7 +235,8 @@ def train_quantised(
     _prepare(recipe)
     rows = bank.rows(held_out=False)
     rows = rows[:: max(1, len(rows) // CALIBRATION_CROPS)]
-    planes = (degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride))
+    planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
+    quant.equalise(plain, planes)
     model = quant.QuantStudent(plain, quant.calibrate(plain, planes))
     Phase("qat", recipe.qat, recipe, bank, model, listener).run()
     return load_quantised(recipe)

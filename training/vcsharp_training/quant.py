@@ -9,7 +9,7 @@ through (Bengio et al. 2013, arXiv 1308.3432).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -72,20 +72,49 @@ def _convolve(x: Tensor, conv: nn.Module) -> Tensor:
     return functional.conv2d(x, weight, conv.bias, padding=1)
 
 
-@torch.no_grad()
-def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
-    """Activation scales from example planes (float N x 1 x H x W, 0..1); float, one per
-    convolution.
-    """
-    highest = torch.zeros(len(plain.convs))
+def _hidden(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
+    """Largest usual activation of each hidden channel: per hidden layer, float, channels."""
+    found = [torch.zeros(width) for width in plain.channels[1:-1]]
     for luma in planes:
         x = functional.pixel_unshuffle(luma - MID_GREY, plain.stride)
         for index, conv in enumerate(plain.convs[:-1]):
             x = functional.relu(conv(x))
-            values = x.flatten().sort().values
-            highest[index] = torch.maximum(
-                highest[index], values[int(RANGE_QUANTILE * (values.numel() - 1))]
-            )
-    scales = highest / 255
-    scales[-1] = RESIDUAL_SCALE
-    return scales.clamp_min(1e-6)
+            values = x.transpose(0, 1).flatten(1).sort(dim=1).values
+            highest = values[:, int(RANGE_QUANTILE * (values.shape[1] - 1))]
+            found[index] = torch.maximum(found[index], highest)
+    return found
+
+
+@torch.no_grad()
+def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
+    """Moves scale between layers, in place, so that no channel needs a far wider range than others.
+
+    ReLU passes positive factors, so the float function stays the same. Cross-layer equalisation
+    (Nagel et al. 2019, arXiv 1906.04721), between a channel's activations and the weights that
+    read them.
+    """
+    for index, conv in enumerate(_convs(plain)[:-1]):
+        reader = _convs(plain)[index + 1].weight
+        made = _hidden(plain, planes)[index].clamp_min(1e-4)
+        read = reader.abs().amax(dim=(0, 2, 3)).clamp_min(1e-4)
+        factor = (made / read).sqrt()
+        factor = factor / factor.mean()
+        conv.weight /= factor[:, None, None, None]
+        _bias(conv).div_(factor)
+        reader *= factor[:, None, None]
+
+
+@torch.no_grad()
+def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
+    """Activation scales from example planes (float N x 1 x H x W, 0..1); float, one per layer."""
+    scales = [float(layer.max()) / 255 for layer in _hidden(plain, planes)]
+    return torch.tensor([*scales, RESIDUAL_SCALE]).clamp_min(1e-6)
+
+
+def _convs(plain: PlainStudent) -> list[nn.Conv2d]:
+    return [conv for conv in plain.convs if isinstance(conv, nn.Conv2d)]
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
