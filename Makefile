@@ -6,7 +6,7 @@ ARGS ?=
 
 # GPU libraries where a GPU is listed, else the small CPU set.
 EXTRA := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo gpu || echo cpu)
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test check bench cover install dev clean
 

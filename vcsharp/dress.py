@@ -49,7 +49,7 @@ class Dressed:
     def write(self, result: Result) -> None:
         """See `Sink.write`."""
         picture = self._dress(result)
-        # Both the same: a page with a slider of its own then shows what was asked for on either side.
+        # On both sides of the preview page's own slider.
         self._sink.write(Result(picture, picture))
 
     def close(self) -> None:
