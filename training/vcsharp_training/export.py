@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from vcsharp.catalogue import Architecture, Card, FileKind, ModelFile, ProfileMetrics
 from vcsharp.nets.plain import halo_px, mac_per_px, receptive_field_px
@@ -42,10 +42,8 @@ def write_files(folder: Path, name: str, model: QuantStudent) -> None:
         onnx_graph.float_model(name, weights.float_layers(plain), plain.stride),
         folder / FILES["fp32"],
     )
-    save_file(
-        {key: value.contiguous() for key, value in plain.state_dict().items()},
-        folder / FILES["torch"],
-    )
+    state = {key: value.contiguous() for key, value in plain.state_dict().items()}
+    (folder / FILES["torch"]).write_bytes(save(state))
 
 
 def model_file(path: Path) -> ModelFile:
