@@ -2,10 +2,9 @@
 
     vcsharp-train run RECIPE.toml --data DIR --dev DIR      everything below, in order
     vcsharp-train prepare RECIPE.toml [--preview grid.png]  cut the crop bank
-    vcsharp-train distil RECIPE.toml                        train, then train with int8 rounding;
-    goes on where it stopped vcsharp-train export RECIPE.toml                        write, measure
-    and describe the model's folder vcsharp-train evaluate --model models/nano --dev DIR    measure
-    a model beside the baselines
+    vcsharp-train distil RECIPE.toml                        train; goes on where it stopped
+    vcsharp-train export RECIPE.toml                        write and measure the model's folder
+    vcsharp-train evaluate --model models/nano --dev DIR    measure a model beside the baselines
 
 Flags > recipe > defaults. Figures go to stdout, everything for people to stderr.
 """
