@@ -26,6 +26,8 @@ from onnx import TensorProto, helper
 from rich.console import Console
 from rich.table import Table
 
+from vcsharp.catalogue import find
+from vcsharp.engine.tiling import plan
 from vcsharp.engine.worker import choose
 from vcsharp.fit import fit
 from vcsharp.frame import Color, Frame
@@ -38,6 +40,7 @@ from vcsharp.telemetry import Statistics, Telemetry
 
 SIZE = (1920, 1080)
 REPEATS = 3
+NETWORK = "nano int8, network alone, 1 thread"
 FILTERS = {
     "ffmpeg cas": ("cas", "strength=0.5:planes=1"),
     "ffmpeg unsharp": ("unsharp", "luma_msize_x=5:luma_msize_y=5:luma_amount=1"),
@@ -87,11 +90,28 @@ def measured(
     """One run of the real pipeline from memory to nowhere; `fps` None means as fast as it goes."""
     telemetry = Telemetry()
     stream = StreamFormat(*SIZE, Fraction(30), Color())
-    plan = Plan(lambda _: stream, lossless=fps is None, realtime=False)
+    how = Plan(lambda _: stream, lossless=fps is None, realtime=False)
     engine = choose(model, "cpu", "auto", precision, 0, 512)
     source = MemorySource(frames, count, fps)
-    Pipeline(source, engine, [NullSink("null")], plan, telemetry, threading.Event()).run()
+    Pipeline(source, engine, [NullSink("null")], how, telemetry, threading.Event()).run()
     return telemetry.snapshot()
+
+
+def network_alone(frames: list[Frame], count: int) -> tuple[float, float]:
+    """(fps, CPU ms a frame) of bare session calls on one frame's tiles, one thread, no copies."""
+    model = find("nano")
+    layout = plan(*SIZE, 512, model.card.halo_px, model.card.multiple_of)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model.path("int8")), options)
+    tile = np.ascontiguousarray(frames[0].y[: layout.tile_height, : layout.tile_width])[None, None]
+    feeds = {"y": tile, "strength": np.ones((), np.float32)}
+    session.run(None, feeds)
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    for _ in range(count * len(layout.tiles)):
+        session.run(None, feeds)
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    return count / wall_s, 1000 * cpu_s / count
 
 
 def filtered(frames: list[Frame], name: str, options: str, count: int) -> tuple[float, float]:
@@ -170,10 +190,11 @@ def main() -> None:
         "nano fp32": ("nano", "fp32"),
     }
     runs: dict[str, list[Statistics]] = {name: [] for name in candidates}
-    filters: dict[str, list[tuple[float, float]]] = {name: [] for name in FILTERS}
+    filters: dict[str, list[tuple[float, float]]] = {name: [] for name in (NETWORK, *FILTERS)}
     for _ in range(REPEATS):
         for name, (model, precision) in candidates.items():
             runs[name].append(measured(frames, model, precision, wish.frames, None))
+        filters[NETWORK].append(network_alone(frames, wish.frames // 3))
         for name, (kind, options) in FILTERS.items():
             filters[name].append(filtered(frames, kind, options, wish.frames))
     paced = measured(frames, "nano", "int8", int(30 * wish.seconds), 30.0)
