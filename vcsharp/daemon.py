@@ -70,6 +70,7 @@ class _Run:
             stream_for=self._stream_for,
             lossless=self._lossless,
             realtime=any(realtime),
+            fps=self._wished_fps(),
             frames=settings.frames,
             seconds=settings.seconds,
             announce=self._announce,
@@ -108,13 +109,17 @@ class _Run:
         source = make_source(
             wish.source,
             size=wish.size_px or LIVE_SIZE,
-            fps=Fraction(wish.fps).limit_denominator(1001) if wish.fps else LIVE_FPS,
+            fps=self._wished_fps() or LIVE_FPS,
             loop=wish.loop,
             rtsp_transport=wish.rtsp_transport,
         )
         if source.lossless:
             return source
         return Reopening(source, self._stop, self._set_status)
+
+    def _wished_fps(self) -> Fraction | None:
+        fps = self._settings.fps
+        return Fraction(fps).limit_denominator(1001) if fps else None
 
     def _sink_specs(self) -> list[str]:
         """The sinks asked for, `auto` resolved; each at most once."""
@@ -155,11 +160,11 @@ class _Run:
         wish = self._settings
         paced = any(sink.paced for sink in self._sinks)
         width, height = wish.size_px or (self._own_size(found) if self._lossless else LIVE_SIZE)
-        fps = found.fps if self._lossless else LIVE_FPS
+        own_fps = found.fps if self._lossless else LIVE_FPS
         stream = StreamFormat(
             width,
             height,
-            Fraction(wish.fps).limit_denominator(1001) if wish.fps else fps,
+            self._wished_fps() or own_fps,
             # What applications take a camera's bytes for, whatever the device says.
             Color() if paced else found.color,
         )
@@ -178,8 +183,10 @@ class _Run:
         wish = self._settings
         if not self._lossless or wish.loop:
             return wish.frames
-        by_time = int(wish.seconds * found.fps) if wish.seconds is not None else None
-        counts = [count for count in (wish.frames, by_time, found.frames) if count is not None]
+        fps = min(found.fps, self._wished_fps() or found.fps)
+        by_time = int(wish.seconds * fps) if wish.seconds is not None else None
+        own = int(found.frames * fps / found.fps) if found.frames is not None else None
+        counts = [count for count in (wish.frames, by_time, own) if count is not None]
         return min(counts) if counts else None
 
     def _tell_facts(self, stream: StreamFormat) -> None:

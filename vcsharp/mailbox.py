@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from vcsharp.errors import MailboxClosed
@@ -90,3 +91,24 @@ class BoundedQueue(_Closable[T]):
             self._refuse_if_closed()
             self._items.append(item)
             self._changed.notify_all()
+
+
+def taken(channel: Channel[T]) -> T:
+    """The next item, however long it takes. Raises MailboxClosed."""
+    item = channel.take()
+    assert item is not None  # without a time-out, `take` returns an item or raises
+    return item
+
+
+def until_closed(channel: Channel[T]) -> Iterator[T]:
+    """Items until the writer has closed the channel;
+
+    if it did so for a cause, raises MailboxClosed.
+    """
+    while True:
+        try:
+            yield taken(channel)
+        except MailboxClosed as end:
+            if end.__cause__ is not None:
+                raise
+            return

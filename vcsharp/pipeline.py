@@ -15,22 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from itertools import islice
-from typing import TypeVar
 
-from vcsharp.clock import Cadence, Timeline, seconds_until
+from vcsharp.clock import NS_PER_S, Cadence, Timeline, seconds_until
 from vcsharp.engine.worker import Engine
-from vcsharp.errors import MailboxClosed
 from vcsharp.fit import fit
 from vcsharp.frame import Frame, Result
-from vcsharp.mailbox import BoundedQueue, Channel, Mailbox
+from vcsharp.mailbox import BoundedQueue, Channel, Mailbox, taken, until_closed
 from vcsharp.sinks.base import Sink, StreamFormat
 from vcsharp.sources.base import Source, SourceFormat
 from vcsharp.stage import Crew
 from vcsharp.telemetry import Telemetry
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,8 @@ class Plan:
     """Drop nothing on the way to files; otherwise live, newest wins."""
     realtime: bool = True
     """Play recordings at their own pace; otherwise as fast as the machine can."""
+    fps: Fraction | None = None
+    """Take at most so many frames a second; None takes all."""
     frames: int | None = None
     """End after so many frames."""
     seconds: float | None = None
@@ -91,7 +90,7 @@ class Pipeline:
             self._stream = self._plan.stream_for(found)
             self._crew.meet()  # the format is known
             self._crew.meet()  # every device is open
-            self._telemetry.begin()
+            self._telemetry.begin("converting" if self._plan.lossless else "live")
             for frame in self._frames():
                 self._inbox.put(frame)
         self._inbox.close()
@@ -101,7 +100,7 @@ class Pipeline:
             self._crew.meet()
             self._engine.warm_up(self._stream.width, self._stream.height)
             self._crew.meet()
-            for frame in islice(_until_closed(self._inbox), self._plan.frames):
+            for frame in islice(until_closed(self._inbox), self._plan.frames):
                 with self._telemetry.timed("engine"):
                     result = Result(self._engine.process(frame), frame)
                 for outbox in self._outboxes:
@@ -116,7 +115,7 @@ class Pipeline:
             self._crew.meet()
             self._plan.announce(f"sink: {sink.open(self._stream)}")
             self._crew.meet()
-            for result in self._paced(outbox) if sink.paced else _until_closed(outbox):
+            for result in self._paced(outbox) if sink.paced else until_closed(outbox):
                 with self._telemetry.timed("sink"):
                     sink.write(result)
                 if number == 0:
@@ -126,7 +125,8 @@ class Pipeline:
     def _frames(self) -> Iterator[Frame]:
         """Frames in the run's size and colour, at the run's pace, until its end."""
         stream, timeline = self._stream, Timeline()
-        for frame in islice(self._read(), self._plan.frames if self._plan.lossless else None):
+        frames = _thinned(self._read(), self._plan.fps)
+        for frame in islice(frames, self._plan.frames if self._plan.lossless else None):
             if self._source.lossless and self._plan.realtime and frame.timestamp is not None:
                 timeline.wait_for(frame.timestamp, self._stop)
                 frame = frame.replaced(captured_ns=time.monotonic_ns())
@@ -154,7 +154,7 @@ class Pipeline:
 
     def _paced(self, outbox: Channel[Result]) -> Iterator[Result]:
         """Results as they come, thinned to the stream's rate; the last one again if none came."""
-        result = _taken(outbox)
+        result = taken(outbox)
         cadence = Cadence(self._stream.fps, time.monotonic_ns())
         while True:
             yield result
@@ -167,22 +167,16 @@ class Pipeline:
             result = outbox.take(0) or newer
 
 
-def _taken(channel: Channel[T]) -> T:
-    """The next item, however long it takes. Raises MailboxClosed."""
-    item = channel.take()
-    assert item is not None  # without a time-out, `take` returns an item or raises
-    return item
-
-
-def _until_closed(channel: Channel[T]) -> Iterator[T]:
-    """Items until the writer has closed the channel;
-
-    if it did so for a cause, raises MailboxClosed.
-    """
-    while True:
-        try:
-            yield _taken(channel)
-        except MailboxClosed as end:
-            if end.__cause__ is not None:
-                raise
-            return
+def _thinned(frames: Iterator[Frame], fps: Fraction | None) -> Iterator[Frame]:
+    """At most `fps` frames a second, by the recording's time or else by the clock."""
+    cadence = None
+    for frame in frames:
+        time_ns = frame.captured_ns
+        if frame.timestamp is not None:
+            time_ns = int(frame.timestamp * NS_PER_S)
+        if fps is not None:
+            cadence = cadence or Cadence(fps, time_ns)
+            if time_ns < cadence.earliest_ns:
+                continue
+            cadence.wrote(time_ns)
+        yield frame

@@ -172,7 +172,8 @@ class RunSettings(ProgramSettings, EngineSettings):
     `auto` is the file's own size from a video file into files, else 1920x1080. Other shapes get
     black bars."""
     fps: float | None = Field(None, ge=1, le=240, allow_inf_nan=False)
-    """Frames per second, 1 to 240. Default: the file's own rate, 30 for live sources."""
+    """Frames per second at most, 1 to 240; faster sources are thinned. Default: the file's own
+    rate, 30 for live sources."""
     overlay: Literal["off", "preview", "all"] = "preview"
     """Where the line with the figures is drawn: nowhere, in the preview page only, or also in the
     picture that others see."""

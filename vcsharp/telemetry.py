@@ -115,11 +115,11 @@ class Telemetry:
         self._started_s = time.monotonic()
         self._cpu_at_start_s = self._cpu_s()
 
-    def begin(self) -> None:
+    def begin(self, status: str) -> None:
         """Everything is open, the first frame is about to come: rates count from here."""
         self._started_s = time.monotonic()
         self._cpu_at_start_s = self._cpu_s()
-        self._status = "live"
+        self._status = status
 
     def frame_in(self) -> None:
         """A source delivered a frame."""

@@ -85,6 +85,19 @@ def test_a_run_ends_after_so_many_frames(make_rig, lossless):
     assert no_thread_is_left()
 
 
+def test_a_frame_rate_asked_for_thins_a_faster_recording(make_rig):
+    rig = make_rig(FakeSource(count=60), fps=Fraction(15))
+    rig.pipeline.run()
+    assert rig.sinks[0].sequences == list(range(0, 60, 2))
+    assert rig.telemetry.snapshot().frames_dropped == 0
+
+
+def test_a_frame_rate_asked_for_leaves_a_slower_recording_whole(make_rig):
+    rig = make_rig(FakeSource(count=60), fps=Fraction(60))
+    rig.pipeline.run()
+    assert rig.sinks[0].sequences == list(range(60))
+
+
 def test_a_lossless_run_ends_after_so_many_seconds_of_the_recording(make_rig):
     rig = make_rig(FakeSource(count=300), seconds=2.0)
     rig.pipeline.run()

@@ -63,7 +63,7 @@ def test_stages_are_timed_by_the_clock_they_name():
 def test_rates_count_from_the_beginning_of_the_run():
     telemetry = Telemetry()
     time.sleep(0.1)
-    telemetry.begin()
+    telemetry.begin("live")
     assert telemetry.snapshot().seconds < 0.1
     assert telemetry.status == "live"
 

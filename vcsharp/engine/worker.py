@@ -134,7 +134,9 @@ def choose(
             return Engine(candidate(found, threads), found, tile_px)
         except BackendUnavailableError as error:
             reasons.append(str(error))
-    raise BackendUnavailableError("; ".join(reasons) or _nothing_fits(device, backend, precision))
+    raise BackendUnavailableError(
+        "; ".join(dict.fromkeys(reasons)) or _nothing_fits(device, backend, precision)
+    )
 
 
 def _nothing_fits(device: str, backend: str, precision: str) -> str:
