@@ -15,14 +15,11 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05
 STOP_GRACE_S = 2.0
-"""After a request to stop:
-
-time for a source to come back from its device before the channels are closed.
-"""
-DRAIN_GRACE_S = 8.0
-"""Time for the other threads to finish what was already under way, such as writing a file's last
-frames.
-"""
+"""After a request to stop: for all to end by themselves, before the channels are closed."""
+DRAIN_GRACE_S = 60.0
+"""For the others to finish what was under way: an encoder may hold many large frames."""
+READ_GRACE_S = 3.0
+"""For the source's last read to return; a silent stream's time-out is 5 s in all."""
 FAULT_GRACE_S = 1.5
 """After an error: time for all threads to release their devices."""
 
@@ -47,7 +44,8 @@ class Crew:
         """Runs every body in a thread of its own until all have ended; raises the first error.
 
         Args:
-            bodies: by name; the threads are called `vcsharp-NAME`.
+            bodies: by name; the threads are called `vcsharp-NAME`. The first one is the source,
+                which may hang in its device and is not waited for as long as the others.
             seconds: asks for a stop so long after everything was up.
         """
         self._barrier = threading.Barrier(len(bodies), action=self._met)
@@ -112,7 +110,8 @@ class Crew:
             _join(threads, STOP_GRACE_S, until=lambda: self.error is not None)
             for channel in self._channels:
                 channel.close()
-        _join(threads, FAULT_GRACE_S if self.error else DRAIN_GRACE_S)
+            _join(threads[1:], DRAIN_GRACE_S, until=lambda: self.error is not None)
+        _join(threads, FAULT_GRACE_S if self.error else READ_GRACE_S)
         for thread in _alive(threads):
             log.warning("%s did not end in time and was left behind", thread.name)
 
