@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,8 +85,16 @@ def distil(recipe: Recipe) -> None:
 
 
 def _listener(bar: Bar) -> training.Listener:
+    """Moves the bar; where there is no terminal to draw one, a line at each validation instead."""
+    last_score_db = -math.inf
+
     def tell(now: training.Report) -> None:
-        bar(now.step, now.steps, f"loss {now.loss:.5f}, validation {now.score_db:+.3f} dB")
+        nonlocal last_score_db
+        note = f"loss {now.loss:.5f}, validation {now.score_db:+.3f} dB"
+        bar(now.step, now.steps, note)
+        if not console.is_terminal and now.score_db != last_score_db:
+            console.print(f"{now.phase}: step {now.step} of {now.steps}, {note}", soft_wrap=True)
+            last_score_db = now.score_db
 
     return tell
 
