@@ -27,7 +27,7 @@ bench: dev
 	$(BIN)/python tests/bench/bench_pipeline.py $(ARGS)
 
 cover: dev
-	$(BIN)/coverage run -m pytest && $(BIN)/coverage report
+	$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report
 
 install: $(VENV)/installed-$(EXTRA)
 dev: $(VENV)/installed-dev
