@@ -184,7 +184,8 @@ class RunSettings(ProgramSettings, EngineSettings):
     frames: int | None = Field(None, gt=0)
     """End after this many frames. Default: no limit."""
     seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """End after this many seconds. Default: no limit."""
+    """End after this many seconds, of the recording where a file goes into files, else of the
+    clock. Default: no limit."""
     stats: Annotated[FilePath | None, _metavar("FILE.json")] = None
     """Write the run's figures (frames, rates, latencies) to this file at the end. Default: not
     written."""
