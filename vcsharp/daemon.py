@@ -21,7 +21,7 @@ from rich.console import Console
 
 from vcsharp.console import RunView, make_view
 from vcsharp.dress import Dressed, dresser
-from vcsharp.engine.worker import Engine, choose
+from vcsharp.engine.worker import Engine, choose, has_nvidia
 from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, VcsharpError
 from vcsharp.frame import Color, Frame
 from vcsharp.overlay import with_line
@@ -100,7 +100,7 @@ class _Run:
         )
         engine.strength = wish.strength
         facts = engine.facts
-        why = " (no GPU found)" if (wish.device, facts.device) == ("auto", "cpu") else ""
+        why = " (no GPU found)" if wish.device == "auto" and not has_nvidia() else ""
         self._announce(f"engine: {facts.model} on {facts.device}, {facts.runtime}{why}")
         return engine
 

@@ -216,6 +216,19 @@ def test_a_missing_gpu_is_an_error_when_asked_for_by_name(device):
         choose("nano", device, "auto", "auto", 0, 512)
 
 
+def test_a_gpu_that_cannot_be_used_is_told_and_the_cpu_taken(monkeypatch, caplog):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.setattr("vcsharp.engine.worker.has_nvidia", lambda: True)
+    with choose("nano", "auto", "auto", "auto", 0, 512) as engine:
+        assert (engine.facts.device, engine.facts.precision) == ("cpu", "int8")
+    (record,) = caplog.records
+    assert "sees no GPU" in record.getMessage()
+    assert "using cpu instead" in record.getMessage()
+
+
 def test_impossible_wishes_are_explained():
     with pytest.raises(BackendUnavailableError, match="int8 needs"):
         choose("nano", "cpu", "torch", "int8", 0, 512)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from vcsharp.engine import tiling
 from vcsharp.engine.backend import Backend, NullBackend
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
+
+log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "nano"
 NO_MODEL = "none"
@@ -128,15 +131,17 @@ def choose(
     if model == NO_MODEL:
         return Engine(NullBackend(), None, tile_px)
     found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)
-    reasons = []
+    reasons: dict[str, None] = {}  # in order, each once
     for candidate in _candidates(device, backend, precision):
         try:
-            return Engine(candidate(found, threads), found, tile_px)
+            engine = Engine(candidate(found, threads), found, tile_px)
         except BackendUnavailableError as error:
-            reasons.append(str(error))
-    raise BackendUnavailableError(
-        "; ".join(dict.fromkeys(reasons)) or _nothing_fits(device, backend, precision)
-    )
+            reasons[str(error)] = None
+            continue
+        if reasons:
+            log.warning("%s; using %s instead", "; ".join(reasons), engine.facts.device)
+        return engine
+    raise BackendUnavailableError("; ".join(reasons) or _nothing_fits(device, backend, precision))
 
 
 def _nothing_fits(device: str, backend: str, precision: str) -> str:
@@ -151,7 +156,7 @@ _Maker = Callable[[Model, int], Backend]
 
 def _candidates(device: str, backend: str, precision: str) -> list[_Maker]:
     """Makers of the backends that fit the wishes, best first."""
-    devices = [device] if device != "auto" else (["cuda", "cpu"] if _has_nvidia() else ["cpu"])
+    devices = [device] if device != "auto" else (["cuda", "cpu"] if has_nvidia() else ["cpu"])
     table = [("cuda", "torch", "fp16"), ("cuda", "torch", "fp32"), ("cuda", "ort", "fp32")]
     table += [("cpu", "ort", "int8"), ("cpu", "ort", "fp32"), ("cpu", "torch", "fp32")]
     return [
@@ -184,6 +189,6 @@ def _require(module: str, title: str, extra: str) -> None:
         )
 
 
-def _has_nvidia() -> bool:
+def has_nvidia() -> bool:
     """A cheap hint, so that machines without a GPU never load PyTorch to learn that."""
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
