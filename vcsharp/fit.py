@@ -41,9 +41,9 @@ def fit(frame: Frame, width: int, height: int, color: Color) -> Frame:
 def letterbox(
     width: int, height: int, into_width: int, into_height: int
 ) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of the largest centred picture of the same shape;
+    """(left, top, width, height) of the largest centred picture of the same shape.
 
-    all even where it is inset.
+    All four are even where the picture is inset, so that chroma fits.
     """
     scale = min(into_width / width, into_height / height)
     inner_width = min(into_width, max(2, 2 * round(width * scale / 2)))

@@ -101,10 +101,7 @@ def taken(channel: Channel[T]) -> T:
 
 
 def until_closed(channel: Channel[T]) -> Iterator[T]:
-    """Items until the writer has closed the channel;
-
-    if it did so for a cause, raises MailboxClosed.
-    """
+    """Items until the channel is closed; raises MailboxClosed if that had a cause."""
     while True:
         try:
             yield taken(channel)

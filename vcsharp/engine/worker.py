@@ -125,8 +125,9 @@ def choose(
         threads: CPU threads; 0 means one per core at hand.
         tile_px: edge of the largest tile.
 
-    Raises: ModelError, ModelNotFoundError: no such model, or damaged. BackendUnavailableError:
-    nothing that was asked for can run here; the text joins all reasons.
+    Raises:
+        ModelError: the model is damaged; ModelNotFoundError: there is none of that name.
+        BackendUnavailableError: nothing that was asked for can run here; all reasons joined.
     """
     if model == NO_MODEL:
         return Engine(NullBackend(), None, tile_px)
