@@ -18,15 +18,14 @@ def with_line(frame: Frame, text: str) -> Frame:
     """
     result = frame.replaced(data=frame.data.copy())
     scale = max(0.4, frame.height / 1080)
-    (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
+    thickness = max(1, round(2 * scale))
+    (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, thickness)
     margin = int(12 * scale)
     bottom = min(frame.height, text_height + 2 * margin)
     left = max(0, frame.width - text_width - 2 * margin)
     _darken(result, bottom, left)
     origin = (left + margin, text_height + margin)
-    cv2.putText(
-        result.y, text, origin, FONT, scale, _white(frame), max(1, round(2 * scale)), cv2.LINE_AA
-    )
+    cv2.putText(result.y, text, origin, FONT, scale, _white(frame), thickness, cv2.LINE_AA)
     return result
 
 

@@ -25,6 +25,13 @@ def test_the_line_is_drawn_into_a_copy_at_the_top_right():
     assert (result.y[:, :120] == 180).all()
 
 
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (3840, 2160)])
+def test_the_whole_line_is_inside_the_picture(size):
+    frame = with_line(black(*size), "29 fps   76 ms   nano")
+    assert frame.y.max() > 200
+    assert frame.y[:, -4:].max() < 60
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 19), (320, 180), (1920, 1080)])
 def test_the_line_fits_any_size(size):
     with_line(black(*size), "a long line of figures that cannot fit everywhere")
