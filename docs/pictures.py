@@ -69,7 +69,7 @@ def before_after() -> None:
 
 
 def run_for(seconds: float, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vcsharp.cli", "run", "--seconds", str(seconds), *arguments]
+    command = [sys.executable, "-m", "vcsharp", "run", "--seconds", str(seconds), *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 

@@ -118,7 +118,3 @@ def _complain(console: Console, text: str, exit_code: int) -> int:
 def _silence_stdout() -> None:
     """The reader of our output has gone; Python would complain again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -30,7 +30,7 @@ def raising(error: BaseException) -> Command:
 def call(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The real program in its own process."""
     return subprocess.run(
-        [sys.executable, "-m", "vcsharp.cli", *argv],
+        [sys.executable, "-m", "vcsharp", *argv],
         capture_output=True,
         text=True,
         timeout=60,
@@ -152,7 +152,7 @@ def test_a_reader_that_goes_away_leaves_no_noise(argv: list[str]) -> None:
     os.close(reading)
     with os.fdopen(writing, "w") as stdout:
         done = subprocess.run(
-            [sys.executable, "-m", "vcsharp.cli", *argv],
+            [sys.executable, "-m", "vcsharp", *argv],
             stdout=stdout,
             stderr=subprocess.PIPE,
             timeout=60,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "vcsharp.cli", "run", *map(str, arguments)]
+    return [sys.executable, "-m", "vcsharp", "run", *map(str, arguments)]
 
 
 def environment(tmp_path: Path) -> dict[str, str]:

@@ -95,6 +95,23 @@ def test_a_signal_ends_the_run_with_a_whole_file(tmp_path, clip, number):
     assert len(timestamps(tmp_path / "o.mkv")) > 0
 
 
+@pytest.mark.parametrize("delay_s", [0.15, 0.25, 0.35, 0.5, 0.7, 0.9])
+def test_an_interrupt_while_starting_ends_without_a_traceback(tmp_path, clip, delay_s):
+    with subprocess.Popen(
+        command("--source", clip, "--loop", "--sink", "null"),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=20)
+    assert process.returncode in (0, -signal.SIGINT)
+    assert "Traceback" not in text
+    assert "internal error" not in text
+
+
 def test_a_second_signal_forces_the_end(tmp_path):
     # A server that accepts and never answers keeps the source in its open for seconds.
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -14,6 +14,7 @@ from vcsharp.console import one_line, say, setup_logging
 from vcsharp.engine.worker import Engine, choose
 from vcsharp.errors import ImageError, SettingsError
 from vcsharp.imagefile import SUFFIXES, Kind
+from vcsharp.interrupt import raising_on_interrupt
 from vcsharp.settings import ImageSettings
 
 DESCRIPTION = """\
@@ -60,7 +61,8 @@ class _Job:
             with self._engine() as engine:
                 self._make_output_folder()
                 try:
-                    self._sharpen_all(engine)
+                    with raising_on_interrupt():
+                        self._sharpen_all(engine)
                 finally:
                     self._sum_up()
         return 1 if self._failures else 0
