@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 
 from vcsharp.interrupt import end_on_interrupt
 
@@ -12,7 +14,21 @@ def main() -> int:
     end_on_interrupt()
     from vcsharp import cli  # half a second of imports, in which Ctrl-C must not raise
 
-    return cli.main()
+    status = cli.main()
+    _leave_if_a_thread_hangs(status)
+    return status
+
+
+def _leave_if_a_thread_hangs(status: int) -> None:
+    """Ends the process at once if a device still holds one of our threads.
+
+    The interpreter would tear the libraries down under that thread, and abort.
+    """
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if any(thread.name.startswith("vcsharp-") for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":

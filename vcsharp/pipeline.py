@@ -21,6 +21,7 @@ from itertools import islice
 
 from vcsharp.clock import NS_PER_S, Cadence, Timeline, seconds_until
 from vcsharp.engine.worker import Engine
+from vcsharp.errors import SourceError
 from vcsharp.fit import fit
 from vcsharp.frame import Frame, Result
 from vcsharp.mailbox import BoundedQueue, Channel, Mailbox, taken, until_closed
@@ -84,6 +85,14 @@ class Pipeline:
         return self._crew.up
 
     def _source_thread(self) -> None:
+        try:
+            self._capture()
+        except SourceError:
+            if not self._stop.is_set():  # else its time-out came after the request to end
+                raise
+        self._inbox.close()
+
+    def _capture(self) -> None:
         with closing(self._source):
             found = self._source.open()
             self._plan.announce(f"source: {found.description}")
@@ -93,7 +102,6 @@ class Pipeline:
             self._telemetry.begin("converting" if self._plan.lossless else "live")
             for frame in self._frames():
                 self._inbox.put(frame)
-        self._inbox.close()
 
     def _engine_thread(self) -> None:
         with closing(self._engine):

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05
 STOP_GRACE_S = 2.0
 """After a request to stop: for all to end by themselves, before the channels are closed."""
+START_GRACE_S = 0.5
+"""The same while devices are still being opened: there is nothing to finish."""
 DRAIN_GRACE_S = 60.0
 """For the others to finish what was under way: an encoder may hold many large frames."""
 READ_GRACE_S = 3.0
@@ -107,13 +109,18 @@ class Crew:
 
     def _dismiss(self, threads: Sequence[threading.Thread]) -> None:
         if self.error is None:
-            _join(threads, STOP_GRACE_S, until=lambda: self.error is not None)
+            _join(threads, STOP_GRACE_S if self.up else START_GRACE_S, until=self._failed)
             for channel in self._channels:
                 channel.close()
-            _join(threads[1:], DRAIN_GRACE_S, until=lambda: self.error is not None)
-        _join(threads, FAULT_GRACE_S if self.error else READ_GRACE_S)
+            _join(threads[1:], DRAIN_GRACE_S, until=self._failed)
+        if self.up or self.error is not None:
+            _join(threads, FAULT_GRACE_S if self.error else READ_GRACE_S)
         for thread in _alive(threads):
-            log.warning("%s did not end in time and was left behind", thread.name)
+            level = logging.WARNING if self.up else logging.INFO  # nothing was begun yet
+            log.log(level, "%s did not end in time and was left behind", thread.name)
+
+    def _failed(self) -> bool:
+        return self.error is not None
 
 
 def _alive(threads: Sequence[threading.Thread]) -> list[threading.Thread]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from .process import started
+import pytest
+
+from .process import command, environment, started
 
 SERVER = Path(__file__).parent.parent / "sources" / "rtsp_server.py"
 PASSWORD = "p4ss-w0rd"
@@ -66,3 +69,31 @@ def test_a_stream_that_dies_and_returns_is_picked_up_again(tmp_path):
         assert process.wait(10) == 0
         assert process.stderr is not None
         assert PASSWORD not in process.stderr.read() + json.dumps(back)
+
+
+@contextmanager
+def camera_that_never_answers() -> Iterator[int]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_a_stream_hangs_in_opening_is_clean(tmp_path, number):
+    with camera_that_never_answers() as port:
+        url = f"rtsp://127.0.0.1:{port}/live"
+        with subprocess.Popen(
+            command("--source", url, "--sink", "null"),
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            assert any(line.startswith("opening") for line in process.stderr)
+            time.sleep(0.5)
+            process.send_signal(number)
+            _, text = process.communicate(timeout=30)
+    assert process.returncode == 0, text
+    assert "Traceback" not in text
+    assert "terminate" not in text
