@@ -34,16 +34,21 @@ def vcsharp(tmp_path: Path, *arguments: object, timeout_s: float = 60):
     return done.returncode, done.stderr
 
 
-@contextmanager
-def started(tmp_path: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A run in the background and its line about the sink, as soon as that was said."""
-    with subprocess.Popen(
+def spawned(tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A run in the background; its stderr can be read."""
+    return subprocess.Popen(
         command(*arguments),
         cwd=tmp_path,
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+
+
+@contextmanager
+def started(tmp_path: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A run in the background and its line about the sink, as soon as that was said."""
+    with spawned(tmp_path, *arguments) as process:
         assert process.stderr is not None
         try:
             line = next(line for line in process.stderr if line.startswith("sink: "))

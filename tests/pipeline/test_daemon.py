@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .clips import size_of, timestamps, write_clip
-from .process import command, environment, started, vcsharp
+from .process import command, environment, spawned, started, vcsharp
 
 STATISTICS = {
     "frames_in", "frames_out", "frames_dropped", "frames_repeated", "seconds", "fps", "latency_ms",
@@ -97,13 +97,7 @@ def test_a_signal_ends_the_run_with_a_whole_file(tmp_path, clip, number):
 
 @pytest.mark.parametrize("delay_s", [0.15, 0.25, 0.35, 0.5, 0.7, 0.9])
 def test_an_interrupt_while_starting_ends_without_a_traceback(tmp_path, clip, delay_s):
-    with subprocess.Popen(
-        command("--source", clip, "--loop", "--sink", "null"),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with spawned(tmp_path, "--source", clip, "--loop", "--sink", "null") as process:
         time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
         _, text = process.communicate(timeout=20)

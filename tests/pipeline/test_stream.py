@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from .process import command, environment, started
+from .process import spawned, started
 
 SERVER = Path(__file__).parent.parent / "sources" / "rtsp_server.py"
 PASSWORD = "p4ss-w0rd"
@@ -82,13 +82,7 @@ def camera_that_never_answers() -> Iterator[int]:
 def test_a_stop_while_a_stream_hangs_in_opening_is_clean(tmp_path, number):
     with camera_that_never_answers() as port:
         url = f"rtsp://127.0.0.1:{port}/live"
-        with subprocess.Popen(
-            command("--source", url, "--sink", "null"),
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with spawned(tmp_path, "--source", url, "--sink", "null") as process:
             assert process.stderr is not None
             assert any(line.startswith("opening") for line in process.stderr)
             time.sleep(0.5)
