@@ -77,6 +77,17 @@ def test_a_comparison_changes_the_file_only(tmp_path, clip, compare):
     assert (tmp_path / "c.mkv").read_bytes() != (tmp_path / "n.mkv").read_bytes()
 
 
+def test_figures_are_drawn_into_what_is_sent_only_when_asked(tmp_path, clip):
+    def digests(overlay: str) -> str:
+        sink = f"digest:{overlay}.txt"
+        size = ["--size", "640x360", "--frames", 3]
+        vcsharp(tmp_path, "--source", clip, "--sink", sink, "--overlay", overlay, *size)
+        text: str = (tmp_path / f"{overlay}.txt").read_text()
+        return text
+
+    assert digests("preview") == digests("off") != digests("all")
+
+
 def test_the_demo_scene_runs_without_loss(tmp_path):
     arguments = ["--source", "demo", "--sink", "o.mkv", "--size", "320x180", "--frames", 12]
     status, text = vcsharp(tmp_path, *arguments, "--stats", "s.json")

@@ -75,6 +75,18 @@ def test_frames_of_any_size_reach_the_sink_in_the_runs_size(make_rig):
     assert {(r.frame.width, r.frame.height) for r in rig.sinks[0].results} == {(64, 48)}
 
 
+def test_a_source_that_changes_its_size_is_followed(make_rig):
+    class Restless(FakeSource):
+        def read(self):
+            self.size = (64, 48) if self.sent % 2 else (33, 90)
+            return super().read()
+
+    rig = make_rig(Restless(count=6), size=(128, 96))
+    rig.pipeline.run()
+    shapes = [(r.frame.width, r.frame.height) for r in rig.sinks[0].results]
+    assert shapes == [(128, 96)] * 6
+
+
 @pytest.mark.parametrize("lossless", [True, False])
 def test_a_run_ends_after_so_many_frames(make_rig, lossless):
     source = FakeSource(count=10**9, lossless=lossless, period_s=0.001)
