@@ -24,6 +24,10 @@ COMMANDS = {
     "image": "sharpen stills and folders of stills",
     "devices": "list cameras, virtual cameras and what can run the network",
     "models": "list the networks: size, cost, gain",
+    "ctl": "steer a run while it goes: state, pause, source, strength, ...",
+    "ui": "open the control page of a run in the browser",
+    "doctor": "check cameras, virtual cameras, services; name each cure",
+    "service": "install, remove or look at the systemd service",
 }
 """Name of each module in `vcsharp.commands`, and what it does."""
 

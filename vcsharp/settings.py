@@ -151,6 +151,7 @@ class RunSettings(ProgramSettings, EngineSettings):
         "source": "in and out",
         "size": "picture",
         "model": "sharpening",
+        "on_demand": "as a daemon",
         "frames": "length of the run",
         "preview_port": "details",
         "config": "program",
@@ -180,6 +181,22 @@ class RunSettings(ProgramSettings, EngineSettings):
     compare: Literal["off", "split", "side"] = "off"
     """Show before and after, in the preview and in files: `split` in one picture, `side` by
     side."""
+
+    on_demand: Literal["auto", "off"] = "auto"
+    """`auto`: while no program looks at the virtual camera, the real camera is closed (its light
+    goes out) and the network is freed; `off` keeps both going."""
+    idle_after: float = Field(5.0, ge=0.5, le=3600, allow_inf_nan=False)
+    """Seconds without a viewer before the camera is closed."""
+    control: bool = True
+    """Let `vcsharp ctl` and `vcsharp ui` steer this run, by a socket that only this user can
+    open."""
+    instance: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"), _metavar("NAME")] = (
+        "default"
+    )
+    """Name of this run for `vcsharp ctl --instance NAME`; several runs need several names."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Serve Prometheus metrics at http://127.0.0.1:PORT/metrics; 0 takes a free port. Default: not
+    served."""
 
     frames: int | None = Field(None, gt=0)
     """End after this many frames. Default: no limit."""
