@@ -1,0 +1,140 @@
+"""Programs that look at the virtual camera, as strangers would."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tests.kernel.guest import pictures
+from tests.kernel.guest.machine import DEVICE
+from tests.kernel.guest.report import OUT, until
+
+
+@dataclass
+class Seen:
+    """What one reader got."""
+
+    width: int = 0
+    height: int = 0
+    fourcc: str = ""
+    at_s: list[float] = field(default_factory=list)
+    numbers: list[int | None] = field(default_factory=list)
+    torn: int = 0
+    last: pictures.Picture | None = None
+
+    def add(self, image: pictures.Picture) -> None:
+        top, bottom = pictures.numbers(image)
+        self.torn += top != bottom
+        self.numbers.append(top if top == bottom else None)
+        self.at_s.append(time.monotonic())
+        self.last = image
+
+    @property
+    def fps(self) -> float:
+        return (len(self.at_s) - 1) / (self.at_s[-1] - self.at_s[0]) if len(self.at_s) > 1 else 0.0
+
+    @property
+    def advanced(self) -> int:
+        """How many pictures of the source went by."""
+        known = [number for number in self.numbers if number is not None]
+        return sum((b - a) % pictures.COUNT for a, b in itertools.pairwise(known))
+
+    @property
+    def backwards(self) -> int:
+        """How often an older picture followed a newer one."""
+        known = [number for number in self.numbers if number is not None]
+        half = pictures.COUNT // 2
+        return sum((b - a) % pictures.COUNT > half for a, b in itertools.pairwise(known))
+
+
+def opencv(frames: int, *, timeout_s: float = 30, device: str = DEVICE) -> Seen:
+    """Reads with OpenCV, as a script of a user would."""
+    seen = Seen()
+    capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    end = time.monotonic() + timeout_s
+    try:
+        if capture.isOpened():
+            seen.width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+            seen.height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+            code = int(capture.get(cv2.CAP_PROP_FOURCC))
+            seen.fourcc = code.to_bytes(4, "little").decode("latin1")
+            _read_into(seen, capture, frames, end)
+    finally:
+        capture.release()
+    return seen
+
+
+def _read_into(seen: Seen, capture: cv2.VideoCapture, frames: int, end: float) -> None:
+    while len(seen.at_s) < frames and time.monotonic() < end:
+        good, image = capture.read()
+        if good:
+            seen.add(np.asarray(image, np.uint8))
+        else:
+            time.sleep(0.05)
+
+
+def first_number_after(began: float, timeout_s: float) -> float:
+    """Seconds from `began` until OpenCV gets a picture of the camera, not a placeholder."""
+    capture = cv2.VideoCapture(DEVICE, cv2.CAP_V4L2)
+
+    def numbered() -> bool:
+        good, image = capture.read()
+        return bool(good) and pictures.numbers(np.asarray(image, np.uint8))[0] is not None
+
+    try:
+        found = until(numbered, timeout_s, 0)
+        return time.monotonic() - began if found else float("inf")
+    finally:
+        capture.release()
+
+
+def v4l2_ctl(frames: int, width: int, height: int) -> Seen:
+    """Reads raw YU12 with `v4l2-ctl`, through mapped memory."""
+    path = OUT / "v4l2-ctl.yuv"
+    command = ["v4l2-ctl", "-d", DEVICE, "--stream-mmap", f"--stream-count={frames}"]
+    subprocess.run([*command, f"--stream-to={path}"], capture_output=True, timeout=60, check=False)
+    return _raw(path, width, height)
+
+
+def ffmpeg(frames: int, width: int, height: int) -> Seen:
+    """Reads with ffmpeg, in the format that the camera has."""
+    path = OUT / "ffmpeg.yuv"
+    command = f"ffmpeg -v error -f v4l2 -i {DEVICE} -frames:v {frames} -f rawvideo -y {path}"
+    subprocess.run(command.split(), capture_output=True, timeout=60, check=False)
+    return _raw(path, width, height)
+
+
+def _raw(path: Path, width: int, height: int) -> Seen:
+    seen = Seen(width, height, "YU12")
+    size = width * height * 3 // 2
+    data = path.read_bytes() if path.exists() else b""
+    path.unlink(missing_ok=True)
+    for start in range(0, len(data) - size + 1, size):
+        seen.add(pictures.from_planes(data[start : start + size], width, height))
+    return seen
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[subprocess.Popen[bytes]]:
+    """A reader in the background that keeps the camera in use and throws the pictures away."""
+    command = [sys.executable, "-m", "tests.kernel.guest.readers"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    while True:
+        opencv(1000)

@@ -1,0 +1,65 @@
+"""A USB webcam, sharpened into the virtual camera at 1080p, as three programs read it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from tests.kernel.guest import pictures, readers
+from tests.kernel.guest.machine import UsbCamera, daemon
+from tests.kernel.guest.report import OUT, check, finish, note
+
+WIDTH, HEIGHT, FRAMES = 1920, 1080, 90
+LEAST_FPS = 10
+"""One emulated CPU carries camera, daemon and reader; how fast it is stands in the detail."""
+
+
+def source_sharpness(camera: UsbCamera) -> float:
+    """Of the camera itself, read before the daemon has it."""
+    capture = cv2.VideoCapture(str(camera.node), cv2.CAP_V4L2)
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, WIDTH)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, HEIGHT)
+    good, image = capture.read()
+    capture.release()
+    return pictures.sharpness(np.asarray(image, np.uint8)) if good else 0.0
+
+
+def judge(program: str, seen: readers.Seen, before: float) -> None:
+    """What every reader must have got."""
+    if not check(f"{program}-reads", seen.last is not None, f"{len(seen.at_s)} pictures"):
+        return
+    image = seen.last
+    assert image is not None
+    cv2.imwrite(str(OUT / f"{program}.png"), image)
+    size = (image.shape[1], image.shape[0])
+    check(f"{program}-format", size == (WIDTH, HEIGHT) and seen.fourcc in ("YU12", "I420"), size)
+    check(f"{program}-whole", seen.torn == 0, f"{seen.torn} of {len(seen.numbers)} torn")
+    check(f"{program}-order", seen.backwards == 0 < seen.advanced, f"{seen.advanced} advanced")
+    error = pictures.bar_error(image)
+    check(f"{program}-colour", error <= 2, f"worst bar is {error:.2f} of 255 off")
+    after = pictures.sharpness(image)
+    check(f"{program}-sharper", after > 1.1 * before, f"{after / before:.2f} times the source")
+
+
+def main() -> None:
+    with UsbCamera() as camera:
+        before = source_sharpness(camera)
+        arguments = ("--source", camera.node, "--sink", "virtual", "--device", "cpu")
+        with daemon(*arguments, "--stats", OUT / "stats.json") as running:
+            came_s = readers.first_number_after(running.started, 20)
+            note(f"a picture of the camera {came_s:.1f} s after the start")
+            seen = readers.opencv(FRAMES)
+            judge("opencv", seen, before)
+            real = seen.advanced / (seen.at_s[-1] - seen.at_s[0])
+            rates = f"{seen.fps:.1f} pictures/s, {real:.1f} of them new"
+            check("rate", real >= LEAST_FPS, rates)
+            judge("v4l2-ctl", readers.v4l2_ctl(40, WIDTH, HEIGHT), before)
+            judge("ffmpeg", readers.ffmpeg(40, WIDTH, HEIGHT), before)
+            status, took_s = running.stop()
+            check("stops", status == 0 and took_s < 2, f"status {status} in {took_s:.1f} s")
+    finish()
+
+
+if __name__ == "__main__":
+    main()
