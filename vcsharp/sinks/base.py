@@ -34,6 +34,14 @@ class Sink(Protocol):
     dresses: bool
     """`--compare` may change the picture (files); never what a virtual camera shows."""
 
+    @property
+    def wanted(self) -> bool | None:
+        """Whether a program looks at it; None where that cannot be told.
+
+        What has no viewers (files, digest, null) always wants its pictures: True. Any thread may
+        ask, many times a second: no answer costs a system call.
+        """
+
     def open(self, stream: StreamFormat) -> str:
         """Opens the device or file.
 

@@ -38,6 +38,11 @@ class DigestSink:
         self._path, self._force, self._forbidden = path, force, forbidden
         self._file: TargetFile | None = None
 
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`: a file wants every picture."""
+        return True
+
     def open(self, stream: StreamFormat) -> str:
         """Creates the file. Raises SinkError where it cannot be written."""
         if self._path is None:

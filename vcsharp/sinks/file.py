@@ -104,6 +104,11 @@ class FileSink:
         self._target: TargetFile | None = None
         self._muxer: _Muxer | None = None
 
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`: a file wants every picture."""
+        return True
+
     def open(self, stream: StreamFormat) -> str:
         """Creates the file. Raises SinkError where it exists (without `force`) or must not be."""
         if self._recipe.even_size and (stream.width % 2 or stream.height % 2):

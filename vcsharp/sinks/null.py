@@ -16,6 +16,11 @@ class NullSink:
     def __init__(self, name: str = "null") -> None:
         self.name = name
 
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`: it has no viewers that could go away."""
+        return True
+
     def open(self, stream: StreamFormat) -> str:
         """Nothing to open."""
         return f"nowhere ({stream.width}x{stream.height})"

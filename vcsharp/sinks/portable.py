@@ -30,6 +30,11 @@ class PortableSink:
         self._device = device
         self._camera: Any = None
 
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`: pyvirtualcam does not tell who looks."""
+        return None
+
     def open(self, stream: StreamFormat) -> str:
         """Opens the camera. Raises SinkError where there is none, or it is in use."""
         if stream.width % 2 or stream.height % 2:

@@ -107,6 +107,11 @@ class LoopbackSink:
         self._kernel = device or Device()
         self._descriptor = -1
 
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`."""
+        return None
+
     def open(self, stream: StreamFormat) -> str:
         """Opens the device and settles its format.
 
