@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ RATE_WINDOW_S = 2.0
 """Time over which the live frame rates are measured."""
 
 STAGES = ("capture", "engine", "sink")
+BOUNDS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.033, 0.05, 0.1, 0.25, 1.0)
+"""Upper bounds of the histograms' buckets: 16 and 33 ms are a frame at 60 and 30 fps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,16 @@ class Statistics:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How long something took since the start of the program."""
+
+    counts: tuple[int, ...]
+    """Timings of at most each of `BOUNDS_S`, and at the end all of them: each holds those before
+    it."""
+    sum_s: float
 
 
 class RateMeter:
@@ -90,13 +104,33 @@ class RunFacts:
     tile: str = "none"
 
 
+class _Timings:
+    """The last timings for percentiles, all of them in buckets. The owner holds the lock."""
+
+    def __init__(self) -> None:
+        self.last_ms: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._buckets = [0] * (len(BOUNDS_S) + 1)
+        self._sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.last_ms.append(seconds * 1e3)
+        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        self._sum_s += seconds
+
+    def percentile_ms(self, q: int) -> float:
+        return round(float(np.percentile(self.last_ms, q)), 3) if self.last_ms else 0.0
+
+    def histogram(self) -> Histogram:
+        return Histogram(tuple(accumulate(self._buckets)), self._sum_s)
+
+
 @dataclass(slots=True)
 class _Counters:
     frames_in: int = 0
     frames_out: int = 0
     frames_repeated: int = 0
-    timings_ms: dict[str, deque[float]] = field(
-        default_factory=lambda: {name: deque(maxlen=WINDOW_FRAMES) for name in (*STAGES, "latency")}
+    timings: dict[str, _Timings] = field(
+        default_factory=lambda: {name: _Timings() for name in (*STAGES, "latency")}
     )
 
 
@@ -135,7 +169,7 @@ class Telemetry:
         with self._lock:
             self._counters.frames_out += 1
             self._rate_out.tick(now_ns / 1e9)
-            self._counters.timings_ms["latency"].append((now_ns - captured_ns) / 1e6)
+            self._counters.timings["latency"].add((now_ns - captured_ns) / 1e9)
 
     def frame_repeated(self) -> None:
         """A paced sink sent the last frame again."""
@@ -153,9 +187,9 @@ class Telemetry:
         """Measures one frame's time in a stage, in wall-clock seconds unless told otherwise."""
         started_s = clock()
         yield
-        elapsed_ms = (clock() - started_s) * 1e3
+        elapsed_s = clock() - started_s
         with self._lock:
-            self._counters.timings_ms[stage].append(elapsed_ms)
+            self._counters.timings[stage].add(elapsed_s)
 
     @property
     def status(self) -> str:
@@ -175,17 +209,21 @@ class Telemetry:
     def latency_p95_ms(self) -> float:
         """From the capture's return to the end of the sink's write, over the last 600 frames."""
         with self._lock:
-            return _percentile(self._counters.timings_ms["latency"], 95)
+            return self._counters.timings["latency"].percentile_ms(95)
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Durations of `capture`, `engine` and `sink`, and `latency`, since the start."""
+        with self._lock:
+            return {name: timings.histogram() for name, timings in self._counters.timings.items()}
 
     def snapshot(self) -> Statistics:
         """All figures so far."""
         seconds = time.monotonic() - self._started_s
         with self._lock:
             counters = self._counters
-            medians_ms = {name: _percentile(counters.timings_ms[name], 50) for name in STAGES}
-            latency_ms = {
-                f"p{q}": _percentile(counters.timings_ms["latency"], q) for q in (50, 95, 99)
-            }
+            medians_ms = {name: counters.timings[name].percentile_ms(50) for name in STAGES}
+            latency = counters.timings["latency"]
+            latency_ms = {f"p{q}": latency.percentile_ms(q) for q in (50, 95, 99)}
             return Statistics(
                 frames_in=counters.frames_in,
                 frames_out=counters.frames_out,
@@ -215,7 +253,3 @@ class Telemetry:
     def _cpu_s(self) -> float:
         times = self._process.cpu_times()
         return float(times.user + times.system)
-
-
-def _percentile(values: deque[float], q: int) -> float:
-    return round(float(np.percentile(values, q)), 3) if values else 0.0
