@@ -1,0 +1,262 @@
+"""An engine that can be exchanged, freed and rebuilt while frames flow through it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vcsharp.engine import tiling
+from vcsharp.engine.worker import Engine, EngineFacts
+from vcsharp.errors import BackendError, ModelError, VcsharpError
+from vcsharp.frame import Frame
+from vcsharp.states import EngineState
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+"""Back-off between attempts to build an engine that failed."""
+PATIENCE = 2
+"""A GPU that failed so often within a minute is given up for the CPU."""
+FAULT_WINDOW_S = 60.0
+SANE_LEVELS = 24
+"""How far a network may move plain grey before it is taken for broken; trained ones move 0 or 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """Where the engine stands."""
+
+    state: EngineState
+    words: str
+    restarts: int
+
+
+Build = Callable[[str, str], Engine]
+"""(model, device) to an engine. Raises VcsharpError."""
+
+
+class LiveEngine:
+    """Sharpens frames with whatever engine is there, and passes them on unchanged without one.
+
+    Thread-safety: `process` and `close` belong to the engine thread; the rest is for any thread.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        model: str,
+        device: str,
+        *,
+        strength: float = 1.0,
+        on_fault: Callable[[str], None] = lambda _: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Builds the first engine at once. Raises what `build` raises, or ModelError.
+
+        `on_fault` is told one line for each fault, `on_change` that the engine is another one; both
+        on a thread of this class or the engine thread.
+        """
+        self.strength = strength
+        self._build, self._model, self._device = build, model, device
+        self._on_fault, self._on_change = on_fault, on_change
+        self._lock = threading.Lock()
+        self._size: tuple[int, int] | None = None
+        self._engine: Engine | None = checked(build(model, device))
+        self._fresh: Engine | None = None
+        self._facts = self._engine.facts
+        self._state, self._words, self._restarts = EngineState.READY, "", 0
+        self._needed, self._closed = True, False
+        self._loader: threading.Thread | None = None
+        self._faults_s: list[float] = []
+        self._wait_s, self._attempt_s = FIRST_WAIT_S, 0.0
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Of the engine that runs, or ran last."""
+        return self._facts
+
+    @property
+    def status(self) -> EngineStatus:
+        """As it is now."""
+        with self._lock:
+            return EngineStatus(self._state, self._words, self._restarts)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a network is in memory."""
+        return self._engine is not None
+
+    @property
+    def model(self) -> str:
+        """What was asked for last."""
+        return self._model
+
+    def plan(self, width: int, height: int) -> tiling.Plan:
+        """The tiles for a plane of this size; see `Engine.plan`."""
+        engine = self._engine
+        return engine.plan(width, height) if engine else tiling.plan(width, height, 512, 0, 1)
+
+    def need(self, needed: bool) -> None:  # noqa: FBT001 - a switch and nothing else
+        """Frees the engine while nobody needs it; loads it again when somebody does."""
+        with self._lock:
+            changed, self._needed = self._needed != needed, needed
+        if changed and needed and self._engine is None:
+            self._load(self._model, self._device)
+
+    def use(self, model: str) -> None:
+        """Loads another network beside the one that runs, and changes over when it is ready."""
+        self._model = model
+        with self._lock:
+            self._faults_s.clear()
+            needed = self._needed
+        if needed:
+            self._load(model, self._device)
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Runs one grey plane, so that the first real frame is not slow."""
+        self._size = width, height
+        if self._engine is not None:
+            self._engine.warm_up(width, height)
+
+    def process(self, frame: Frame) -> Frame:
+        """The sharpened frame; the frame itself for placeholders, at strength 0 and after a fault.
+
+        Never raises: a runtime that fails is built again, at last on the CPU.
+        """
+        engine = self._current()
+        if engine is None:
+            return frame
+        engine.strength = self.strength
+        try:
+            return engine.process(frame)
+        except (BackendError, MemoryError, RuntimeError) as error:
+            self._fail(str(error) or "out of memory")
+            return frame
+
+    def close(self) -> None:
+        """Frees the engine. Idempotent."""
+        with self._lock:
+            self._closed = True
+            engines, self._engine, self._fresh = (self._engine, self._fresh), None, None
+        for engine in engines:
+            if engine is not None:
+                engine.close()
+
+    def _current(self) -> Engine | None:
+        """Follows what other threads asked for since the last frame."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, None
+            needed = self._needed
+        if fresh is not None:
+            self._replace(fresh)
+        if not needed and self._engine is not None:
+            self._replace(None)
+            self._tell(EngineState.RELEASED, "nobody looks")
+        if needed and self._engine is None and time.monotonic() >= self._attempt_s:
+            self._load(self._model, self._device)
+        return self._engine
+
+    def _replace(self, engine: Engine | None) -> None:
+        old, self._engine = self._engine, engine
+        if old is not None:
+            old.close()
+        if engine is not None:
+            self._facts = engine.facts
+            fell_back = self._device == "cpu" and self._faults_s
+            words = "the GPU failed; running on the CPU" if fell_back else ""
+            self._tell(EngineState.FALLBACK if fell_back else EngineState.READY, words)
+            self._on_change()
+
+    def _fail(self, why: str) -> None:
+        """Passes frames on unchanged, and plans the next attempt."""
+        now_s = time.monotonic()
+        self._faults_s = [at_s for at_s in self._faults_s if now_s - at_s < FAULT_WINDOW_S]
+        self._faults_s.append(now_s)
+        self._restarts += 1
+        if len(self._faults_s) >= PATIENCE and self._facts.device != "cpu":
+            self._device = "cpu"
+            why += "; going on with the CPU"
+        self._replace(None)
+        self._put_off(why)
+
+    def _put_off(self, why: str) -> None:
+        recent = len(self._faults_s) > 1
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if recent else FIRST_WAIT_S
+        self._attempt_s = time.monotonic() + self._wait_s
+        self._tell(EngineState.FAILED, why)
+        log.warning("the network stopped: %s; pictures pass unchanged until it runs again", why)
+        self._on_fault(why)
+
+    def _tell(self, state: EngineState, words: str) -> None:
+        with self._lock:
+            self._state, self._words = state, words
+
+    def _load(self, model: str, device: str) -> None:
+        """Builds an engine on a thread of its own; `_current` takes it over."""
+        with self._lock:
+            if self._loader is not None and self._loader.is_alive():
+                return  # it looks again when it is done
+            self._loader = threading.Thread(
+                target=self._loading, args=(model, device), name="vcsharp-load", daemon=True
+            )
+            self._state, self._words = EngineState.LOADING, ""
+        self._loader.start()
+
+    def _loading(self, model: str, device: str) -> None:
+        try:
+            engine = self._made(model, device)
+        except (VcsharpError, MemoryError) as error:
+            self._loading_failed(model, str(error) or "out of memory")
+            return
+        with self._lock:
+            again = self._needed and not self._closed and model != self._model
+            outdated = again or self._closed or not self._needed
+            if not outdated:
+                self._fresh = engine
+        if outdated:
+            engine.close()
+        if outdated and not again:
+            self._tell(EngineState.RELEASED, "nobody looks")
+        if again:
+            self._loading(self._model, self._device)
+
+    def _made(self, model: str, device: str) -> Engine:
+        engine = checked(self._build(model, device))
+        if self._size is not None:
+            engine.warm_up(*self._size)
+        return engine
+
+    def _loading_failed(self, model: str, why: str) -> None:
+        log.warning("cannot load the network '%s': %s", model, why)
+        self._on_fault(why)
+        if self._engine is not None:  # another one was wished for: the old one goes on
+            self._model = self._facts.model
+            self._tell(EngineState.READY, f"'{model}' could not be loaded: {why}")
+            return
+        self._faults_s.append(time.monotonic())
+        self._put_off(why)
+
+
+def checked(engine: Engine) -> Engine:
+    """The engine, after it left plain grey as it was: not-a-number weights do not.
+
+    Raises ModelError.
+    """
+    grey = np.full((64, 64), 128, np.uint8)
+    try:
+        moved = int(np.abs(engine.sharpen_luma(grey, 1.0).astype(int) - 128).max())
+    except BackendError:
+        engine.close()
+        raise
+    if moved > SANE_LEVELS:
+        engine.close()
+        raise ModelError(
+            f"network '{engine.facts.model}' turns plain grey into something else (by {moved} "
+            "levels): its weights are damaged; install the model again"
+        )
+    return engine
