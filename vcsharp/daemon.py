@@ -1,48 +1,59 @@
-"""From settings to a running pipeline: chooses, opens, watches, and tells how it went."""
+"""From settings to a running pipeline: chooses, opens, watches, and tells how it went.
+
+A run is either lossless (a recording into files: nothing is dropped, the first fault ends it) or
+live (anything else: source, engine and virtual cameras survive their faults, and the run can be
+steered while it goes).
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import cv2
 from rich.console import Console
 
 from vcsharp.console import RunView, make_view
-from vcsharp.dress import Dressed, dresser
+from vcsharp.demand import Demand
+from vcsharp.dress import Dressed, Look
+from vcsharp.engine.live import LiveEngine
 from vcsharp.engine.worker import Engine, choose, has_nvidia
 from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, VcsharpError
+from vcsharp.faults import FaultLog
 from vcsharp.frame import Color, Frame
+from vcsharp.handles import Handles
+from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live
+from vcsharp.notify import Notifier
 from vcsharp.overlay import with_line
 from vcsharp.pipeline import Pipeline, Plan
+from vcsharp.recording import FixedEngine, FixedSource
 from vcsharp.settings import RunSettings
+from vcsharp.signals import signals_obeyed
 from vcsharp.sinks import make_sink, virtual_available
 from vcsharp.sinks.base import Sink, StreamFormat
+from vcsharp.sinks.expendable import Expendable
+from vcsharp.sinks.persistent import Persistent
 from vcsharp.sources import make_source
 from vcsharp.sources.base import Source, SourceFormat
-from vcsharp.sources.reopen import Reopening
+from vcsharp.steering import Parts
 from vcsharp.telemetry import RunFacts, Telemetry
 
 log = logging.getLogger(__name__)
 
-LIVE_SIZE = (1920, 1080)
-LIVE_FPS = Fraction(30)
 NEVER_CAME_UP = 3
 
 
-def run(settings: RunSettings, console: Console) -> int:
+def run(settings: RunSettings, console: Console, reread: Callable[[], RunSettings]) -> int:
     """Runs until the source ends, a limit is reached or a signal asks to stop; returns 0.
+
+    `reread` gives the settings as file and variables have them at that moment.
 
     Raises:
         VcsharpError: with `exit_code` 3 if the run never came up, else 1 (2 for settings).
@@ -50,72 +61,131 @@ def run(settings: RunSettings, console: Console) -> int:
     cv2.setNumThreads(1)  # its pool spins; our threads are already one for each stage
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # our errors say it better
     _check_statistics_file(settings.stats)
-    return _Run(settings, make_view(console)).run()
+    return _Run(settings, make_view(console), reread).run()
 
 
 class _Run:
     """The parts of one run. They are made here and handed to the pipeline, which closes them."""
 
-    def __init__(self, settings: RunSettings, view: RunView) -> None:
+    def __init__(
+        self, settings: RunSettings, view: RunView, reread: Callable[[], RunSettings]
+    ) -> None:
         self._settings, self._view = settings, view
         self._stop = threading.Event()
-        self._telemetry = Telemetry()
-        self._engine = self._make_engine()
-        self._source = self._make_source()
-        self._sinks = [self._make_sink(spec) for spec in self._sink_specs()]
-        realtime = [sink.realtime for sink in self._sinks]
-        paced = any(sink.paced for sink in self._sinks)
-        self._lossless = self._source.lossless and not all(realtime) and not paced
-        self._plan = Plan(
-            stream_for=self._stream_for,
-            lossless=self._lossless,
-            realtime=any(realtime),
-            fps=self._wished_fps(),
-            frames=settings.frames,
-            seconds=settings.seconds,
-            announce=self._announce,
-        )
+        self._telemetry, self._faults = Telemetry(), FaultLog()
+        self._notifier = Notifier.from_environment()
+        self._look = Look(settings.compare, settings.overlay, self._with_figures)
+        specs = self._sink_specs()
+        raw = [self._make_sink(spec) for spec in specs]
+        self._paced = any(sink.paced for sink in raw)
+        self._sinks = [Dressed(self._robust(sink), self._look) for sink in raw]
+        self._engine: Engine | LiveEngine
+        self._source: Source
+        self._handles = self._make_handles(self._recording(), reread)
+        self._tell_engine()
+        self._progress = _Progress(len(self._sinks), self._all_wrote)
 
     def run(self) -> int:
         pipeline = Pipeline(
-            self._source, self._engine, self._sinks, self._plan, self._telemetry, self._stop
+            self._source,
+            self._engine,
+            self._sinks,
+            self._plan(),
+            self._telemetry,
+            self._stop,
         )
         self._announce(f"opening {self._source.name}")
         try:
-            with _signals_set(self._stop):
+            with self._handles, signals_obeyed(self._stop, self._reload):
                 pipeline.run()
         except VcsharpError as error:
             if not pipeline.up and isinstance(error, SourceError | SinkError | BackendError):
                 error.exit_code = NEVER_CAME_UP
             raise
         finally:
+            self._notifier.stopping()
             self._view.finish()
             self._write_statistics()
         return 0
 
-    def _make_engine(self) -> Engine:
+    def _plan(self) -> Plan:
         wish = self._settings
-        engine = choose(
-            wish.model, wish.device, wish.backend, wish.precision, wish.threads, wish.tile
+        return Plan(
+            stream_for=self._stream_for,
+            lossless=self._lossless,
+            realtime=any(sink.realtime for sink in self._sinks),
+            fps=self._wished_fps(),
+            frames=wish.frames,
+            seconds=wish.seconds,
+            announce=self._announce,
+            tap=self._handles.tap,
+            wrote=self._progress.wrote,
         )
-        engine.strength = wish.strength
-        facts = engine.facts
-        why = " (no GPU found)" if wish.device == "auto" and not has_nvidia() else ""
-        self._announce(f"engine: {facts.model} on {facts.device}, {facts.runtime}{why}")
-        return engine
 
-    def _make_source(self) -> Source:
+    def _recording(self) -> Source | None:
+        """The source, if it may turn out to be a recording into files; else it is made later."""
+        if self._paced or all(sink.realtime for sink in self._sinks):
+            return None
         wish = self._settings
-        source = make_source(
+        return make_source(
             wish.source,
             size=wish.size_px or LIVE_SIZE,
             fps=self._wished_fps() or LIVE_FPS,
             loop=wish.loop,
             rtsp_transport=wish.rtsp_transport,
         )
-        if source.lossless:
-            return source
-        return Reopening(source, self._stop, self._set_status)
+
+    def _make_handles(self, first: Source | None, reread: Callable[[], RunSettings]) -> Handles:
+        """Makes source and engine, as the kind of run wants them."""
+        self._lossless = first is not None and first.lossless
+        if first is not None and first.lossless:
+            return self._make_conversion(first, reread)
+        live = Live(
+            self._settings,
+            self._sinks,
+            self._look,
+            self._telemetry,
+            faults=self._faults,
+            stop=self._stop,
+            announce=self._announce,
+            reread=reread,
+            first=first,
+        )
+        self._source, self._engine = live.source, live.engine
+        return live
+
+    def _make_conversion(self, source: Source, reread: Callable[[], RunSettings]) -> Handles:
+        self._source, self._engine = source, self._choose_engine()
+        parts = Parts(
+            FixedSource(source),
+            FixedEngine(self._engine),
+            self._sinks,
+            self._look,
+            Demand([], grace_s=1, active=False),
+            self._telemetry,
+            self._faults,
+        )
+        return Handles(
+            parts,
+            self._settings,
+            announce=self._announce,
+            reread=reread,
+            check_source=lambda _: None,
+        )
+
+    def _choose_engine(self) -> Engine:
+        wish = self._settings
+        engine = choose(
+            wish.model, wish.device, wish.backend, wish.precision, wish.threads, wish.tile
+        )
+        engine.strength = wish.strength
+        return engine
+
+    def _tell_engine(self) -> None:
+        facts = self._engine.facts
+        none = self._settings.device == "auto" and not has_nvidia()
+        why = " (no GPU found)" if none else ""
+        self._announce(f"engine: {facts.model} on {facts.device}, {facts.runtime}{why}")
 
     def _wished_fps(self) -> Fraction | None:
         fps = self._settings.fps
@@ -141,24 +211,27 @@ class _Run:
 
     def _make_sink(self, spec: str) -> Sink:
         wish = self._settings
-        sink = make_sink(
+        return make_sink(
             spec,
             force=wish.force,
             preview_port=wish.preview_port,
             pixel_format=wish.pixel_format,
             source_path=Path(wish.source) if Path(wish.source).is_file() else None,
-            stats=self._figures,
-            overlay=None if wish.overlay == "off" else self._with_figures,
+            serve=lambda port: self._handles.page_url(port),
+            watched=lambda: self._handles.watched,
         )
-        is_page = spec.partition(":")[0] == "preview"  # draws the figures by itself
-        line = self._with_figures if wish.overlay == "all" and not is_page else None
-        dress = dresser(wish.compare if sink.dresses or is_page else "off", line)
-        return Dressed(sink, dress) if dress else sink
+
+    def _robust(self, sink: Sink) -> Sink:
+        """A virtual camera outlives its device; what is beside it must not end the call."""
+        if sink.paced:
+            return Persistent(sink, lambda why: self._faults.add("sink", why))
+        if self._paced:
+            return Expendable(sink, lambda why: self._faults.add("sink", why))
+        return sink
 
     def _stream_for(self, found: SourceFormat) -> StreamFormat:
         """Size, rate and colour of the run; called once by the source's thread."""
         wish = self._settings
-        paced = any(sink.paced for sink in self._sinks)
         width, height = wish.size_px or (self._own_size(found) if self._lossless else LIVE_SIZE)
         own_fps = found.fps if self._lossless else LIVE_FPS
         stream = StreamFormat(
@@ -166,9 +239,10 @@ class _Run:
             height,
             self._wished_fps() or own_fps,
             # What applications take a camera's bytes for, whatever the device says.
-            Color() if paced else found.color,
+            Color() if self._paced else found.color,
         )
         self._tell_facts(stream)
+        self._handles.started(stream, found.description)
         self._view.start(self._telemetry, self._expected_frames(found))
         return stream
 
@@ -216,21 +290,16 @@ class _Run:
         has_screen = bool(display) or sys.platform in ("darwin", "win32")
         return wish == "yes" or (wish == "auto" and sys.stderr.isatty() and has_screen)
 
-    def _set_status(self, words: str) -> None:
-        self._telemetry.status = words
+    def _all_wrote(self, first: bool) -> None:  # noqa: FBT001 - the two things there are to tell
+        """Every output took a picture since the last time: the proof of life that systemd gets."""
+        if first:
+            self._notifier.ready(f"sending to {', '.join(sink.name for sink in self._sinks)}")
+        self._notifier.progress()
 
-    def _figures(self) -> dict[str, Any]:
-        """What the preview page shows."""
-        fps_in, fps_out = self._telemetry.rates()
-        facts = self._telemetry.facts
-        return self._telemetry.snapshot().as_dict() | {
-            "fps_in": round(fps_in, 1),
-            "fps_out": round(fps_out, 1),
-            "status": self._telemetry.status,
-            "source": facts.source,
-            "sinks": list(facts.sinks),
-            "strength": self._engine.strength,
-        }
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        self._handles.reload()
+        self._notifier.ready("settings read again")
 
     def _with_figures(self, frame: Frame) -> Frame:
         _, fps_out = self._telemetry.rates()
@@ -249,30 +318,29 @@ class _Run:
             log.warning("cannot write the statistics to '%s': %s", path, error.strerror)
 
 
+class _Progress:
+    """Waits until every sink has written, again and again. `wrote` is for the sinks' threads."""
+
+    def __init__(self, count: int, then: Callable[[bool], None]) -> None:
+        """`then` is told True the first time."""
+        self._all = frozenset(range(count))
+        self._then = then
+        self._lock = threading.Lock()
+        self._written: set[int] = set()
+        self._first = True
+
+    def wrote(self, number: int) -> None:
+        """Sink `number` took a picture."""
+        with self._lock:
+            self._written.add(number)
+            if self._written != self._all:
+                return
+            self._written.clear()
+            first, self._first = self._first, False
+        self._then(first)
+
+
 def _check_statistics_file(path: Path | None) -> None:
     """Refuses early what would only be found out after the run."""
     if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise SettingsError(f"stats: cannot write '{path}'; name a file in a folder that exists")
-
-
-@contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop`; a second one ends the process at once with 128 + its number.
-
-    Handlers can only be set in the main thread; elsewhere (tests, embedding) nothing is changed.
-    """
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)

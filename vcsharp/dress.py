@@ -1,4 +1,4 @@
-"""A sink's picture changed on its way: before and after compared, figures drawn on it."""
+"""Pictures changed on their way to an output: before and after compared, figures drawn on them."""
 
 from __future__ import annotations
 
@@ -9,49 +9,69 @@ from vcsharp.frame import Frame, Result
 from vcsharp.overlay import side_by_side, split
 from vcsharp.sinks.base import Sink, StreamFormat
 
-Dresser = Callable[[Result], Frame]
+_COMPOSERS: dict[str, Callable[[Result], Frame] | None] = {
+    "off": None,
+    "split": split,
+    "side": side_by_side,
+}
 
 
-def dresser(compare: str, line: Callable[[Frame], Frame] | None) -> Dresser | None:
-    """What `--compare` and `--overlay` ask for; None if that is nothing.
+class Look:
+    """What people want to see on top of the pictures.
 
-    Args:
-        compare: `off`, `split` or `side`.
-        line: draws the figures into a frame.
+    Thread-safety: `compare` and `overlay` may be set by any thread between frames.
     """
-    composers: dict[str, Dresser | None] = {"off": None, "split": split, "side": side_by_side}
-    if compare not in composers:
-        raise SettingsError(f"compare: '{compare}' is none of {', '.join(composers)}")
-    compose = composers[compare]
-    if compose is None and line is None:
-        return None
 
-    def dress(result: Result) -> Frame:
-        frame = compose(result) if compose else result.frame
-        return line(frame) if line else frame
+    def __init__(self, compare: str, overlay: str, line: Callable[[Frame], Frame]) -> None:
+        """`compare` is `off`, `split` or `side`; `overlay` `off`, `preview` or `all`.
 
-    return dress
+        `line` draws the figures into a copy of a frame.
+        """
+        if compare not in _COMPOSERS:
+            raise SettingsError(f"compare: '{compare}' is none of {', '.join(_COMPOSERS)}")
+        self.compare, self.overlay, self._line = compare, overlay, line
+
+    def for_output(self, result: Result, *, compares: bool) -> Frame:
+        """What others see; `compares` is False for a virtual camera."""
+        frame = self._composed(result) if compares else result.frame
+        return self._line(frame) if self.overlay == "all" else frame
+
+    def for_page(self, result: Result) -> Result:
+        """What the page shows. Composed, the picture is on both sides of the page's own slider."""
+        frame = self._composed(result)
+        drawn = self._line(frame) if self.overlay != "off" else frame
+        return Result(drawn, result.source if frame is result.frame else drawn)
+
+    def _composed(self, result: Result) -> Frame:
+        compose = _COMPOSERS[self.compare]
+        return compose(result) if compose else result.frame
 
 
 class Dressed:
     """A sink that is given dressed pictures. Keeps the promises of the sink inside."""
 
-    dresses = True
-
-    def __init__(self, sink: Sink, dress: Dresser) -> None:
-        self._sink, self._dress = sink, dress
+    def __init__(self, sink: Sink, look: Look) -> None:
+        self.inner, self._look = sink, look
         self.name, self.realtime, self.paced = sink.name, sink.realtime, sink.paced
+        self.dresses = sink.dresses
+        self.description = ""
+        """What `open` told; empty before."""
+
+    @property
+    def wanted(self) -> bool | None:
+        """See `Sink.wanted`."""
+        return self.inner.wanted
 
     def open(self, stream: StreamFormat) -> str:
         """See `Sink.open`."""
-        return self._sink.open(stream)
+        self.description = self.inner.open(stream)
+        return self.description
 
     def write(self, result: Result) -> None:
         """See `Sink.write`."""
-        picture = self._dress(result)
-        # On both sides of the preview page's own slider.
-        self._sink.write(Result(picture, picture))
+        picture = self._look.for_output(result, compares=self.dresses)
+        self.inner.write(result if picture is result.frame else Result(picture, picture))
 
     def close(self) -> None:
         """See `Sink.close`."""
-        self._sink.close()
+        self.inner.close()

@@ -54,12 +54,19 @@ def parse(
     cls: type[S], command: str, argv: Sequence[str], description: str, epilog: str, usage: str
 ) -> S:
     """The settings of one command from its arguments and the other sources; or SettingsError."""
+    return settings.load(cls, given(cls, command, argv, description, epilog, usage))
+
+
+def given(
+    cls: type[S], command: str, argv: Sequence[str], description: str, epilog: str, usage: str
+) -> dict[str, Any]:
+    """The flags that were given, by field name; or SettingsError."""
     parser = Parser(prog=f"vcsharp {command}", description=description, epilog=epilog, usage=usage)
     for title, names in grouped(cls):
         group = parser.add_argument_group(title)
         for name in names:
             _add(group, cls, name)
-    return settings.load(cls, parser.parse(argv))
+    return parser.parse(argv)
 
 
 def grouped(cls: type[Settings]) -> Iterator[tuple[str, list[str]]]:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import islice
+from typing import Protocol
 
 from vcsharp.clock import NS_PER_S, Cadence, Timeline, seconds_until
-from vcsharp.engine.worker import Engine
 from vcsharp.errors import SourceError
 from vcsharp.fit import fit
 from vcsharp.frame import Frame, Result
@@ -29,6 +29,9 @@ from vcsharp.sinks.base import Sink, StreamFormat
 from vcsharp.sources.base import Source, SourceFormat
 from vcsharp.stage import Crew
 from vcsharp.telemetry import Telemetry
+
+IDLE_REPEAT_S = 0.09
+"""A standing picture is written again after so long: readers need ten a second to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,23 @@ class Plan:
     """End after so many seconds: of the recording in a lossless run, of the clock in a live one."""
     announce: Callable[[str], None] = lambda _: None
     """Takes lines for people, from any thread."""
+    tap: Callable[[Result], None] = lambda _: None
+    """Sees every result, on the engine's thread; must not wait."""
+    wrote: Callable[[int], None] = lambda _: None
+    """Told the number of a sink after each of its writes, on its thread."""
+
+
+class Sharpener(Protocol):
+    """What a pipeline asks of its engine. Used by the engine's thread only."""
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Gets ready for planes of this size."""
+
+    def process(self, frame: Frame) -> Frame:
+        """The sharpened frame."""
+
+    def close(self) -> None:
+        """Frees what it holds."""
 
 
 class Pipeline:
@@ -57,7 +77,7 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        engine: Engine,
+        engine: Sharpener,
         sinks: Sequence[Sink],
         plan: Plan,
         telemetry: Telemetry,
@@ -111,6 +131,7 @@ class Pipeline:
             for frame in islice(until_closed(self._inbox), self._plan.frames):
                 with self._telemetry.timed("engine"):
                     result = Result(self._engine.process(frame), frame)
+                self._plan.tap(result)
                 for outbox in self._outboxes:
                     outbox.put(result)
         for outbox in self._outboxes:
@@ -126,7 +147,8 @@ class Pipeline:
             for result in self._paced(outbox) if sink.paced else until_closed(outbox):
                 with self._telemetry.timed("sink"):
                     sink.write(result)
-                if number == 0:
+                self._plan.wrote(number)
+                if number == 0 and not result.frame.notice:
                     self._telemetry.frame_out(result.frame.captured_ns, new=result is not last)
                 last = result
 
@@ -146,7 +168,7 @@ class Pipeline:
         """What the source delivers, until it ends or the run does."""
         started = None
         while not self._stop.is_set():
-            with self._telemetry.timed("capture", time.thread_time):
+            with self._capture_time():
                 frame = self._source.read()
             if frame is None:
                 return
@@ -160,6 +182,11 @@ class Pipeline:
                     return
             yield frame
 
+    def _capture_time(self) -> AbstractContextManager[None]:
+        """A live source reads on a thread of its own, and measures there."""
+        lossless = self._source.lossless
+        return self._telemetry.timed("capture", time.thread_time) if lossless else nullcontext()
+
     def _paced(self, outbox: Channel[Result]) -> Iterator[Result]:
         """Results as they come, thinned to the stream's rate; the last one again if none came."""
         result = taken(outbox)
@@ -167,7 +194,8 @@ class Pipeline:
         while True:
             yield result
             cadence.wrote(time.monotonic_ns())
-            newer = outbox.take(seconds_until(cadence.repeat_ns))
+            pause_s = IDLE_REPEAT_S if result.frame.notice else 0.0
+            newer = outbox.take(max(pause_s, seconds_until(cadence.repeat_ns)))
             if newer is None:
                 self._telemetry.frame_repeated()
                 continue

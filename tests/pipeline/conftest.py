@@ -68,6 +68,7 @@ class FakeSink:
     realtime: bool = False
     paced: bool = False
     dresses: bool = True
+    wanted: bool | None = True
     hook: Hook = nothing
     open_hook: Hook = nothing
     name: str = "memory"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 
 def command(*arguments: object) -> list[str]:
@@ -16,7 +22,39 @@ def command(*arguments: object) -> list[str]:
 
 def environment(tmp_path: Path) -> dict[str, str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("VCSHARP_")}
-    return clean | {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    runtime = runtime_folder(tmp_path)
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    return clean | {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_RUNTIME_DIR": str(runtime)}
+
+
+def runtime_folder(tmp_path: Path) -> Path:
+    """A short name: the address of a UNIX socket may have a hundred characters."""
+    name = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:10]
+    return Path(tempfile.gettempdir()) / f"vcs-{name}"
+
+
+def ask(tmp_path: Path, method: str, path: str, body: object = None) -> Any:
+    """The answer of the run that was started with the same `tmp_path`."""
+    transport = httpx.HTTPTransport(uds=str(runtime_folder(tmp_path) / "vcsharp" / "default.sock"))
+    with httpx.Client(transport=transport, base_url="http://vcsharp", timeout=10) as client:
+        answer = client.request(method, path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def wait_for_state(
+    tmp_path: Path, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 60
+) -> dict[str, Any]:
+    """Asks for the state until it is as wanted."""
+    deadline_s = time.monotonic() + timeout_s
+    state: dict[str, Any] = {}
+    while time.monotonic() < deadline_s:
+        with suppress(httpx.TransportError):  # the socket comes a moment after the first line
+            state = ask(tmp_path, "GET", "/api/state")
+            if wanted(state):
+                return state
+        time.sleep(0.05)
+    raise AssertionError(f"not within {timeout_s} s: {state}")
 
 
 def vcsharp(tmp_path: Path, *arguments: object, timeout_s: float = 60):

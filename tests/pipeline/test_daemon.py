@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .clips import size_of, timestamps, write_clip
@@ -145,10 +145,11 @@ def test_the_preview_page_is_served_while_the_run_lasts(tmp_path, clip):
     preview = ["--sink", "preview", "--size", "320x180"]
     with started(tmp_path, "--source", clip, "--loop", *preview) as (process, line):
         url = re.search(r"http://\S+", line)[0]  # type: ignore[index]
-        with urllib.request.urlopen(url, timeout=5) as page:
-            assert b"vcsharp" in page.read()
-        with urllib.request.urlopen(f"{url}stats", timeout=5) as answer:
-            assert set(json.load(answer)) > STATISTICS
+        with httpx.Client(follow_redirects=True, timeout=5) as browser:
+            assert "vcsharp" in browser.get(url).text  # the address holds the token
+            state = browser.get(f"{url.partition('?')[0]}api/state").json()
+        assert state["source"]["state"] == "live"
+        assert httpx.get(f"{url.partition('?')[0]}api/state").status_code == 401
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .process import spawned, started
+from .process import spawned, started, wait_for_state
 
 SERVER = Path(__file__).parent.parent / "sources" / "rtsp_server.py"
 PASSWORD = "p4ss-w0rd"
-PATIENCE_S = 60
 
 
 @contextmanager
@@ -38,33 +34,21 @@ def rtsp_server(port: int = 0) -> Iterator[int]:
             server.kill()
 
 
-def wait_for(url: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Asks for the figures until they are as wanted."""
-    deadline = time.monotonic() + PATIENCE_S
-    figures: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{url}stats", timeout=5) as answer:
-            figures = json.load(answer)
-        if wanted(figures):
-            return figures
-        time.sleep(0.1)
-    raise AssertionError(f"not within {PATIENCE_S} s: {figures}")
-
-
 def test_a_stream_that_dies_and_returns_is_picked_up_again(tmp_path):
     with ExitStack() as rest:
         with rtsp_server() as port:
             source = f"rtsp://me:{PASSWORD}@127.0.0.1:{port}/live"
             arguments = ["--source", source, "--sink", "preview", "--size", "320x240"]
-            process, line = rest.enter_context(started(tmp_path, *arguments))
-            url = re.search(r"http://\S+", line)[0]  # type: ignore[index]
-            wait_for(url, lambda now: now["frames_in"] > 20 and now["status"] == "live")
-        lost = wait_for(url, lambda now: now["status"].startswith("reconnecting"))
+            process, _ = rest.enter_context(started(tmp_path, *arguments))
+            wait_for_state(tmp_path, lambda now: now["figures"]["frames_in"] > 20)
+        lost = wait_for_state(tmp_path, lambda now: now["source"]["state"] == "lost")
         assert process.poll() is None
         with rtsp_server(port):
-            before = lost["frames_in"]
-            back = wait_for(url, lambda now: now["frames_in"] > before + 20)
-            assert back["status"] == "live"
+            before = lost["figures"]["frames_in"]
+            back = wait_for_state(tmp_path, lambda now: now["figures"]["frames_in"] > before + 20)
+            assert back["source"]["state"] == "live"
+            assert back["source"]["reconnects"] == 1
+            assert back["faults"][0]["where"] == "source"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stderr is not None

@@ -1,12 +1,15 @@
 """Drawings change what they should, and nothing else."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from vcsharp.dress import Dressed, dresser
+from vcsharp.dress import Dressed, Look
 from vcsharp.errors import SettingsError
-from vcsharp.frame import Result, black
+from vcsharp.frame import Color, Frame, Result, black
 from vcsharp.overlay import side_by_side, split, with_line
+from vcsharp.sinks.base import StreamFormat
 
 
 def pair(width=320, height=180) -> Result:
@@ -53,31 +56,83 @@ def test_side_by_side_shows_both_whole():
     assert frame.y[10, 160] == 16
 
 
+def blanked(frame: Frame) -> Frame:
+    """Stands for the line of figures."""
+    return frame.replaced(data=np.zeros_like(frame.data))
+
+
 def test_nothing_asked_for_costs_nothing():
-    assert dresser("off", None) is None
+    result, look = pair(), Look("off", "off", blanked)
+    assert look.for_output(result, compares=True) is result.frame
+    page = look.for_page(result)
+    assert (page.frame, page.source) == (result.frame, result.source)
 
 
 def test_a_comparison_and_the_line_go_together():
-    dress = dresser("split", lambda frame: frame.replaced(data=np.zeros_like(frame.data)))
-    assert dress is not None
-    assert not dress(pair()).data.any()
+    look = Look("split", "all", blanked)
+    assert not look.for_output(pair(), compares=True).data.any()
 
 
-def test_a_dressed_sink_shows_the_same_on_both_sides_of_a_slider():
-    class Memory:
-        name, realtime, paced, dresses = "memory", True, False, True
-        result: Result | None = None
+def test_others_see_neither_comparison_nor_line_unless_asked():
+    result = pair()
+    assert Look("split", "preview", blanked).for_output(result, compares=False) is result.frame
+    assert not Look("split", "all", blanked).for_output(result, compares=False).data.any()
 
-        def write(self, result: Result) -> None:
-            self.result = result
 
-    memory = Memory()
-    Dressed(memory, split).write(pair())  # type: ignore[arg-type]
+def test_the_page_shows_the_line_on_the_sharpened_side_only():
+    result = pair()
+    page = Look("off", "preview", blanked).for_page(result)
+    assert not page.frame.data.any()
+    assert page.source is result.source
+
+
+def test_a_comparison_is_on_both_sides_of_the_pages_slider():
+    page = Look("split", "off", blanked).for_page(pair())
+    assert page.frame is page.source
+    assert page.frame.y[90, 10] == 60
+
+
+class Memory:
+    name, realtime, paced, dresses = "memory", True, False, True
+    wanted: bool | None = None
+    result: Result | None = None
+
+    def open(self, stream: StreamFormat) -> str:
+        return "memory is open"
+
+    def write(self, result: Result) -> None:
+        self.result = result
+
+    def close(self) -> None:
+        self.result = None
+
+
+def test_a_look_can_be_changed_between_two_frames():
+    memory, look = Memory(), Look("off", "off", blanked)
+    sink = Dressed(memory, look)
+    result = pair()
+    sink.write(result)
+    assert memory.result is result
+    look.compare = "split"
+    sink.write(result)
     assert memory.result is not None
-    assert memory.result.frame is memory.result.source
     assert memory.result.frame.y[90, 10] == 60
+    sink.close()
+    assert memory.result is None
+
+
+def test_a_dressed_sink_keeps_the_promises_of_the_one_inside():
+    memory = Memory()
+    sink = Dressed(memory, Look("off", "off", blanked))
+    assert (sink.name, sink.realtime, sink.paced, sink.dresses) == ("memory", True, False, True)
+    assert sink.wanted is None
+    memory.wanted = True
+    assert sink.wanted
+    assert sink.description == ""
+    assert sink.open(StreamFormat(2, 2, Fraction(30), Color())) == "memory is open"
+    assert sink.description == "memory is open"
 
 
 def test_an_unknown_comparison_is_refused():
     with pytest.raises(SettingsError, match="'diff'"):
-        dresser("diff", None)
+        Look("diff", "off", blanked)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from vcsharp import flags
 from vcsharp.console import setup_logging
-from vcsharp.settings import RunSettings
+from vcsharp.settings import RunSettings, load
 
 DESCRIPTION = """\
 Takes the picture from SRC, sharpens every frame, and sends it to one or more
@@ -48,8 +48,9 @@ exit codes: 0 done, or asked to stop; 1 failed while running; 2 bad settings;
 def main(argv: Sequence[str], console: Console) -> int:
     """Parses the arguments and runs the daemon; returns the exit code."""
     usage = "vcsharp run [options]"
-    settings = flags.parse(RunSettings, "run", argv, DESCRIPTION, EPILOG, usage)
+    given = flags.given(RunSettings, "run", argv, DESCRIPTION, EPILOG, usage)
+    settings = load(RunSettings, given)
     setup_logging(console, settings.debug)
     from vcsharp import daemon  # brings OpenCV and FFmpeg
 
-    return daemon.run(settings, console)
+    return daemon.run(settings, console, lambda: load(RunSettings, given))

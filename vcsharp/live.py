@@ -1,0 +1,178 @@
+"""A live run: source, engine and outputs that survive their faults, on the system's terms."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Self
+
+from vcsharp.demand import Demand
+from vcsharp.dress import Dressed, Look
+from vcsharp.engine.live import LiveEngine
+from vcsharp.engine.worker import choose
+from vcsharp.faults import FaultLog
+from vcsharp.handles import Handles
+from vcsharp.settings import RunSettings
+from vcsharp.sinks.base import StreamFormat
+from vcsharp.sleep import SleepWatch
+from vcsharp.sources import make_source
+from vcsharp.sources.base import Source
+from vcsharp.sources.live import LiveSource, SourceStatus
+from vcsharp.states import SourceState
+from vcsharp.steering import Parts
+from vcsharp.telemetry import Telemetry
+
+LIVE_SIZE = (1920, 1080)
+LIVE_FPS = Fraction(30)
+SLEEP_S = 2.0
+"""How long the machine's sleep is put off for the camera and the GPU to be let go."""
+_OFF = (SourceState.PAUSED, SourceState.IDLE, SourceState.ASLEEP, SourceState.ENDED)
+
+
+class Live(Handles):
+    """The handles and the surviving parts of a live run."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        sinks: Sequence[Dressed],
+        look: Look,
+        telemetry: Telemetry,
+        *,
+        faults: FaultLog,
+        stop: threading.Event,
+        announce: Callable[[str], None],
+        reread: Callable[[], RunSettings],
+        first: Source | None,
+    ) -> None:
+        """`first` is the source where it was made already; it is not open."""
+        self._settings, self._announce, self._telemetry = settings, announce, telemetry
+        self._faults, self._announced = faults, ""
+        self._first = first
+        self._patient = any(sink.paced for sink in sinks)
+        if first is None:
+            self._check_source(settings.source)
+        demand = self._demand(sinks)
+        self.engine = self._make_engine()
+        self.source = LiveSource(
+            self._make_source,
+            settings.source,
+            stop,
+            telemetry=telemetry,
+            patient=self._patient,
+            size=settings.size_px or LIVE_SIZE,
+            wanted=lambda: demand.wanted,
+            on_change=self._source_changed,
+        )
+        super().__init__(
+            Parts(self.source, self.engine, sinks, look, demand, telemetry, faults),
+            settings,
+            announce=announce,
+            reread=reread,
+            check_source=self._check_source,
+        )
+        self._sleep = SleepWatch(self._fall_asleep, self._wake)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._sleep.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._sleep.close()
+        super().__exit__(*details)
+
+    def started(self, stream: StreamFormat, description: str) -> None:
+        """See `Handles.started`."""
+        super().started(stream, description)
+        self._announced = description
+
+    def _demand(self, sinks: Sequence[Dressed]) -> Demand:
+        """Only a virtual camera tells of its viewers; without one pictures are always wanted."""
+        return Demand(
+            [lambda sink=sink: sink.wanted for sink in sinks],  # type: ignore[misc]
+            grace_s=self._settings.idle_after,
+            active=self._settings.on_demand == "auto" and self._patient,
+        )
+
+    def _make_engine(self) -> LiveEngine:
+        wish = self._settings
+        return LiveEngine(
+            lambda model, device: choose(
+                model, device, wish.backend, wish.precision, wish.threads, wish.tile
+            ),
+            wish.model,
+            wish.device,
+            strength=wish.strength,
+            on_fault=lambda why: self._faults.add("engine", why),
+            on_change=self._engine_changed,
+        )
+
+    def _make_source(self, spec: str) -> Source:
+        first, self._first = self._first, None
+        if first is not None:
+            return first
+        wish = self._settings
+        return make_source(
+            spec,
+            size=wish.size_px or LIVE_SIZE,
+            fps=Fraction(wish.fps).limit_denominator(1001) if wish.fps else LIVE_FPS,
+            loop=wish.loop,
+            rtsp_transport=wish.rtsp_transport,
+        )
+
+    def _check_source(self, spec: str) -> None:
+        """Refuses what can be no source. `auto` opens cameras, so only the feed may make it."""
+        if spec != "auto":
+            self._make_source(spec)
+
+    def _source_changed(self, status: SourceStatus) -> None:
+        """Told by the source's thread."""
+        state, words = status.state, status.words
+        self.engine.need(state not in _OFF)
+        self._telemetry.status = _status_words(status)
+        if state in (SourceState.LOST, SourceState.STALLED):
+            self._faults.add("source", words)
+        if state in _OFF:
+            self._announce(f"camera off: {words}")
+            self._announced = ""
+        if state is SourceState.LIVE and status.description != self._announced:
+            self._announced = status.description
+            self._telemetry.facts = replace(self._telemetry.facts, source=status.name)
+            self._announce(f"source: {status.description}")
+
+    def _engine_changed(self) -> None:
+        stream = self.parts.stream
+        if stream is not None:
+            plan = self.engine.plan(stream.width, stream.height)
+            facts = self.engine.facts
+            self._telemetry.facts = replace(
+                self._telemetry.facts,
+                model=facts.model,
+                device=facts.device,
+                backend=facts.runtime,
+                tile=str(plan),
+            )
+
+    def _fall_asleep(self) -> None:
+        self.source.hold(SourceState.ASLEEP)
+        deadline_s = time.monotonic() + SLEEP_S
+        while self._awake() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+
+    def _awake(self) -> bool:
+        return self.source.status.state is not SourceState.ASLEEP or self.engine.loaded
+
+    def _wake(self) -> None:
+        self.source.release(SourceState.ASLEEP)
+
+
+def _status_words(status: SourceStatus) -> str:
+    if status.state is SourceState.LIVE:
+        return "live"
+    if status.state is SourceState.LOST:
+        return f"reconnecting: {status.words}"
+    return f"{status.state}: {status.words}".rstrip(": ")
