@@ -35,9 +35,16 @@ class SettingsError(VcsharpError, ValueError):
 
 
 class SourceError(VcsharpError, OSError):
-    """A camera, stream or file could not be opened or read."""
+    """A camera, stream or file could not be opened or read.
+
+    `title` says it in three words, for the picture that stands in: `camera unplugged`.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str = "", *, title: str = "") -> None:
+        super().__init__(text)
+        self.title = title
 
 
 class SourceLost(SourceError):

@@ -27,8 +27,10 @@ class SourceFormat:
 class Source(Protocol):
     """Delivers frames to one thread, which opens, reads and closes it. Not thread-safe."""
 
-    name: str
-    """What the user typed, with credentials replaced by `***`."""
+    @property
+    def name(self) -> str:
+        """What the user typed, with credentials replaced by `***`."""
+
     lossless: bool
     """Every frame can be had in its own time (files, the demo); not so cameras and streams."""
 

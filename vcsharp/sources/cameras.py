@@ -54,6 +54,19 @@ def stable_path(node: Path) -> str | None:
     return None
 
 
+def hot_plug_stamp() -> object:
+    """Something that changes when a device node or a stable name comes or goes; cheap."""
+    folders = (_DEV, _DEV / "v4l" / "by-id", _DEV / "v4l" / "by-path")
+    return tuple(_changed_ns(folder) for folder in folders)
+
+
+def _changed_ns(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def holders(node: Path) -> list[str]:
     """Programs that have the node open, as `name (pid)`, of those that this user may see."""
     found = []

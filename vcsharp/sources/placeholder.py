@@ -1,4 +1,4 @@
-"""The picture that stands in while a source is away: the last one, dimmed, with two lines."""
+"""The picture that stands in while there is none: a ground, and two lines that say why."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from vcsharp.frame import Bytes, ColorRange, Frame, black
 
 _NEUTRAL_CHROMA = 128
 _DIM, _DIM_CHROMA = 0.3, 0.4
+_GROUND_TOP, _GROUND_BOTTOM = 52, 26
+"""Luma of the plain ground: a dark grey that falls off, so that nobody takes it for a dead one."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT_PX = 22
 """Of a capital letter at scale 1."""
@@ -18,26 +20,34 @@ _LINE_SHARE, _SECOND_LINE_SHARE, _WIDTH_SHARE = 0.08, 0.045, 0.8
 
 
 class Placeholder:
-    """Made when a source is lost; counts the seconds since then, so that it is seen to be alive."""
+    """Made when pictures stop; counts the seconds since then, so that it is seen to be alive."""
 
-    def __init__(self, last: Frame | None, size: tuple[int, int], title: str) -> None:
-        """`last` is the picture to dim; without one the ground is black, of `size`."""
-        self._title = title
-        ground = dimmed(last) if last is not None else black(*size)
+    def __init__(
+        self,
+        last: Frame | None,
+        size: tuple[int, int],
+        title: str,
+        line: str = "trying again ({seconds} s)",
+    ) -> None:
+        """`last` is the picture to dim; without one the ground is plain, of `size`.
+
+        `line` is the second line, where `{seconds}` stands for the seconds since now.
+        """
+        self.title, self._line = title, line
+        ground = dimmed(last) if last is not None else plain(*size)
         self._ground = _with_line(ground, title, 0.5, _LINE_SHARE)
-        self._lost_s = time.monotonic()
-        self._drawn: tuple[int, Frame] | None = None
+        self._since_s = time.monotonic()
+        self._drawn: tuple[str, Frame] | None = None
 
     def frame(self, sequence: int) -> Frame:
         """The placeholder of this moment, with the words in `notice`."""
-        seconds = int(time.monotonic() - self._lost_s)
-        if self._drawn is None or self._drawn[0] != seconds:
-            line = f"trying again ({seconds} s)"
-            self._drawn = seconds, _with_line(self._ground, line, 0.62, _SECOND_LINE_SHARE)
+        line = self._line.format(seconds=int(time.monotonic() - self._since_s))
+        if self._drawn is None or self._drawn[0] != line:
+            self._drawn = line, _with_line(self._ground, line, 0.62, _SECOND_LINE_SHARE)
         return self._drawn[1].replaced(
             sequence=sequence,
             captured_ns=time.monotonic_ns(),
-            notice=f"{self._title}: trying again",
+            notice=f"{self.title}: {self._line.partition('(')[0].strip()}",
         )
 
 
@@ -51,6 +61,14 @@ def dimmed(frame: Frame) -> Frame:
     return result
 
 
+def plain(width: int, height: int) -> Frame:
+    """A dark grey ground that shows nothing of what the camera saw."""
+    frame = black(width, height)
+    for row in range(height):
+        frame.y[row] = _GROUND_TOP + (_GROUND_BOTTOM - _GROUND_TOP) * row // height
+    return frame
+
+
 def _move(plane: Bytes, target: Bytes, centre: int, share: float) -> None:
     target[:] = cv2.convertScaleAbs(plane, alpha=share, beta=(1 - share) * centre)
 
@@ -60,7 +78,7 @@ def _with_line(frame: Frame, words: str, bottom_share: float, height_share: floa
     result = frame.replaced(data=frame.data.copy())
     white = 235 if frame.color.range is ColorRange.LIMITED else 255
     (natural_px, _), _ = cv2.getTextSize(words, _FONT, 1.0, 2)
-    fitting = _WIDTH_SHARE * frame.width / natural_px
+    fitting = _WIDTH_SHARE * frame.width / max(natural_px, 1)
     scale = min(height_share * frame.height / _FONT_HEIGHT_PX, fitting)
     thickness = max(1, round(2 * scale))
     (width, _), _ = cv2.getTextSize(words, _FONT, scale, thickness)

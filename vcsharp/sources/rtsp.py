@@ -78,7 +78,7 @@ class StreamSource:
         except (FFmpegError, ValueError) as error:
             self.close()
             # `from None`: FFmpeg's own message holds the address with its password.
-            raise SourceError(self._why_not_opened(error, time.monotonic() - started_s)) from None
+            raise self._not_opened(error, time.monotonic() - started_s) from None
         except SourceError:
             self.close()
             raise
@@ -91,7 +91,8 @@ class StreamSource:
             if not self._decoded and time.monotonic() > deadline_s:
                 raise SourceLost(
                     f"'{self.name}' sends data but no picture for {self._read_timeout_s:g} s; "
-                    "check the camera's video codec"
+                    "check the camera's video codec",
+                    title="stream without pictures",
                 )
         frame = to_frame(
             self._decoded.pop(0), sequence=self._sequence, captured_ns=time.monotonic_ns()
@@ -154,9 +155,12 @@ class StreamSource:
             packet = next(self._packets, None)
         except (FFmpegError, OSError) as error:
             waited_s = time.monotonic() - started_s
-            raise SourceLost(self._why_lost(error, waited_s)) from None
+            raise self._lost(error, waited_s) from None
         if packet is None or packet.size == 0:
-            raise SourceLost(f"'{self.name}' was ended by the other side; waiting for it to return")
+            raise SourceLost(
+                f"'{self.name}' was ended by the other side; waiting for it to return",
+                title="stream ended",
+            )
         return packet
 
     def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -166,13 +170,22 @@ class StreamSource:
             log.debug("'%s': a packet could not be decoded: %s", self.name, reason(error))
             return []
 
-    def _why_not_opened(self, error: FFmpegError | ValueError, waited_s: float) -> str:
-        return f"cannot open '{self.name}': {_opening_words(error, waited_s, self._open_timeout_s)}"
+    def _not_opened(self, error: FFmpegError | ValueError, waited_s: float) -> SourceError:
+        words = _opening_words(error, waited_s, self._open_timeout_s)
+        refused = isinstance(error, HTTPUnauthorizedError | HTTPForbiddenError)
+        title = "stream refuses the password" if refused else "stream not reachable"
+        return SourceError(f"cannot open '{self.name}': {words}", title=title)
 
-    def _why_lost(self, error: FFmpegError | OSError, waited_s: float) -> str:
+    def _lost(self, error: FFmpegError | OSError, waited_s: float) -> SourceLost:
         if waited_s > 0.9 * self._read_timeout_s:
-            return f"'{self.name}' is silent for {waited_s:.1f} s; check the camera and the network"
-        return f"'{self.name}' was cut off: {reason(error)}; check the camera and the network"
+            return SourceLost(
+                f"'{self.name}' is silent for {waited_s:.1f} s; check the camera and the network",
+                title="stream silent",
+            )
+        return SourceLost(
+            f"'{self.name}' was cut off: {reason(error)}; check the camera and the network",
+            title="stream cut off",
+        )
 
 
 def _opening_words(error: FFmpegError | ValueError, waited_s: float, timeout_s: float) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-READ_TIMEOUT_S = 2
+READ_TIMEOUT_S = 5
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_TIMEOUT_S))
 
 import cv2  # noqa: E402  after the variable
@@ -23,7 +23,12 @@ import numpy as np  # noqa: E402
 from vcsharp.errors import SourceError, SourceLost  # noqa: E402
 from vcsharp.frame import Color, ColorRange, Frame  # noqa: E402
 from vcsharp.sources.base import SourceFormat  # noqa: E402
-from vcsharp.sources.cameras import CameraInfo, holders, list_cameras  # noqa: E402
+from vcsharp.sources.cameras import (  # noqa: E402
+    CameraInfo,
+    holders,
+    list_cameras,
+    stable_path,
+)
 from vcsharp.sources.raw import RawPicture, Unpack, convert_bgr, unpacker  # noqa: E402
 
 BUFFERS = 2
@@ -51,11 +56,16 @@ class CameraSource:
         self._unpack: Unpack = convert_bgr
         self._granted = size
         self._sequence = 0
+        self._lasting: str | None = None
+        """Name under which the camera is found again when it returns with another number."""
+        self._stamp_ms = -1.0
 
     def open(self) -> SourceFormat:
         """Opens the camera; size and rate are wishes. Raises SourceError with the cure."""
         card = self._check_node() if sys.platform == "linux" else ""
         capture = self._capture = self._open_capture()
+        self._lasting = stable_path(self._node().resolve()) or self._lasting
+        self._stamp_ms = -1.0
         pixel_format = _fourcc(capture)
         unpack = unpacker(pixel_format) if sys.platform == "linux" else None
         if unpack is None:
@@ -76,7 +86,11 @@ class CameraSource:
         )
 
     def read(self) -> Frame | None:
-        """The next picture; damaged ones are passed over. Raises SourceLost within 2 s."""
+        """The next picture; damaged and stale ones are passed over. Raises SourceLost within 5 s.
+
+        A picture with the time stamp of the one before is stale: some drivers hand the old buffer
+        out again when their camera hangs.
+        """
         capture = self._capture
         if capture is None:
             raise SourceLost(f"camera '{self.name}' is not open")
@@ -86,16 +100,14 @@ class CameraSource:
             taken, picture = capture.read()
             captured_ns = time.monotonic_ns()
             if not taken:
-                raise SourceLost(self._why_lost(captured_ns / 1e9 - started_s))
+                raise self._lost(captured_ns / 1e9 - started_s)
             buffer = np.asarray(picture, np.uint8)
             frame = self._unpack(RawPicture(buffer, *self._granted, self._sequence, captured_ns))
-            if frame is not None:
+            if frame is not None and self._advances(capture):
                 self._sequence += 1
                 return frame
             if time.monotonic() > deadline_s:
-                raise SourceLost(
-                    f"camera '{self.name}' sends damaged pictures; check its cable and hub"
-                )
+                raise self._useless("damaged pictures" if frame is None else "nothing new")
 
     def close(self) -> None:
         """Releases the camera."""
@@ -103,7 +115,22 @@ class CameraSource:
         if capture is not None:
             capture.release()
 
+    def _useless(self, what: str) -> SourceLost:
+        return SourceLost(
+            f"camera '{self.name}' sends {what}; check its cable and hub",
+            title=f"camera sends {what}",
+        )
+
+    def _advances(self, capture: cv2.VideoCapture) -> bool:
+        """Whether the driver's time stamp moved on; True where the system gives none."""
+        stamp_ms = capture.get(cv2.CAP_PROP_POS_MSEC) if sys.platform == "linux" else 0.0
+        stale = stamp_ms > 0 and stamp_ms == self._stamp_ms
+        self._stamp_ms = stamp_ms
+        return not stale
+
     def _node(self) -> Path:
+        if self._lasting is not None and Path(self._lasting).exists():
+            return Path(self._lasting)
         return Path(f"/dev/video{self.name}" if self.name.isdigit() else self.name)
 
     def _check_node(self) -> str:
@@ -116,14 +143,15 @@ class CameraSource:
                 device = v4l2_ioctl.capability(descriptor)
                 captures, busy = v4l2_ioctl.captures(device), v4l2_ioctl.busy(descriptor)
         except OSError as error:
-            raise SourceError(_why_refused(self.name, node, error)) from error
+            raise _refused(self.name, node, error) from error
         if not captures:
             raise SourceError(
                 f"'{self.name}' delivers no pictures: it is a metadata or output node; "
-                f"{_suggestion(list_cameras())}"
+                f"{_suggestion(list_cameras())}",
+                title="not a camera",
             )
         if busy:
-            raise SourceError(_why_busy(self.name, node))
+            raise _busy(self.name, node)
         return v4l2_ioctl.card_name(device)
 
     def _open_capture(self) -> cv2.VideoCapture:
@@ -151,13 +179,17 @@ class CameraSource:
         rest = (cv2.CAP_PROP_BUFFERSIZE, BUFFERS, cv2.CAP_PROP_CONVERT_RGB, 0)
         return [mjpg + size + rate + rest, size + rate + rest, mjpg + size + rest, size + rest, ()]
 
-    def _why_lost(self, waited_s: float) -> str:
+    def _lost(self, waited_s: float) -> SourceLost:
         if waited_s > 0.9 * READ_TIMEOUT_S:
-            return (
+            return SourceLost(
                 f"camera '{self.name}' hangs: no picture for {waited_s:.1f} s; "
-                "if it stays so, unplug it and plug it in again"
+                "if it stays so, unplug it and plug it in again",
+                title="camera hangs",
             )
-        return f"camera '{self.name}' is gone: unplugged or taken away; plug it in again"
+        return SourceLost(
+            f"camera '{self.name}' is gone: unplugged or taken away; plug it in again",
+            title="camera unplugged",
+        )
 
 
 def _fourcc(capture: cv2.VideoCapture) -> str:
@@ -171,25 +203,29 @@ def _index(name: str) -> int:
     return int(name)
 
 
-def _why_refused(name: str, node: Path, error: OSError) -> str:
+def _refused(name: str, node: Path, error: OSError) -> SourceError:
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        return f"no camera at '{name}'; {_suggestion(list_cameras())}"
+        words = f"no camera at '{name}'; {_suggestion(list_cameras())}"
+        return SourceError(words, title="no camera")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return (
+        return SourceError(
             f"no permission to open '{name}'; join its group with: "
-            "sudo usermod -aG video $USER, then log in again"
+            "sudo usermod -aG video $USER, then log in again",
+            title="no permission for the camera",
         )
     if error.errno == errno.EBUSY:
-        return _why_busy(name, node)
+        return _busy(name, node)
     if error.errno in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
-        return f"'{name}' is not a camera; {_suggestion(list_cameras())}"
-    return f"camera '{name}' cannot be opened: {(error.strerror or 'unknown').lower()}"
+        words = f"'{name}' is not a camera; {_suggestion(list_cameras())}"
+        return SourceError(words, title="not a camera")
+    return SourceError(f"camera '{name}' cannot be opened: {(error.strerror or 'unknown').lower()}")
 
 
-def _why_busy(name: str, node: Path) -> str:
+def _busy(name: str, node: Path) -> SourceError:
     others = [holder for holder in holders(node.resolve()) if f"({os.getpid()})" not in holder]
     owner = ", ".join(others) or "another program"
-    return f"camera '{name}' is in use by {owner}; close that and try again"
+    words = f"camera '{name}' is in use by {owner}; close that and try again"
+    return SourceError(words, title="camera in use by another program")
 
 
 def _suggestion(cameras: Sequence[CameraInfo]) -> str:
