@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import vcsharp
+from vcsharp.control.answers import Problem, problem
 from vcsharp.control.model import Change, ModelChoice, Reloaded, SourceChoice, State
 from vcsharp.control.pictures import Pictures
 from vcsharp.control.runtime import Runtime
@@ -32,13 +33,6 @@ _DESCRIPTION = """\
 Steers a running vcsharp. `vcsharp ctl` speaks it over a UNIX socket that only its owner can open,
 the control page over 127.0.0.1 with a key. Nothing is loaded from elsewhere.
 """
-
-
-class Problem(BaseModel):
-    """Why a request was not carried out."""
-
-    detail: str
-    """One line: what, where, why, cure."""
 
 
 class Address(BaseModel):
@@ -81,14 +75,28 @@ def make_app(
         app.mount("/", StaticFiles(directory=page, html=True))
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return guard(app)
+    return guard(_AfterBugs(app))
+
+
+class _AfterBugs:
+    """Keeps a fault of ours, which was answered and logged by `_bug`, from cutting the connection.
+
+    Starlette raises it once more for the server, which would print a traceback.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(Exception):
+            await self._app(scope, receive, send)
 
 
 # Plain functions run in a pool of threads, where they may wait and encode.
 
 
 def _steering(runtime: Runtime) -> APIRouter:
-    """What is asked and done; each route is named after its method of `Runtime`."""
+    """What is asked and done; each route but the changes is named after its method."""
     api = APIRouter(prefix="/api")
 
     @api.get("/state")
@@ -191,12 +199,6 @@ _PAIR: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    """An answer of one line, without line ends and passwords."""
-    line = redact("; ".join(text.split("\n")))
-    return JSONResponse({"detail": line}, status, headers)
-
-
 def _refusal(_: Request, error: Exception) -> Response:
     usage = isinstance(error, SettingsError | ModelNotFoundError)
     return problem(400 if usage else 409, str(error))
@@ -221,8 +223,9 @@ def _http(_: Request, error: Exception) -> Response:
 
 
 def _bug(request: Request, error: Exception) -> Response:
-    log.error("control: %s failed: %s: %s", request.url.path, type(error).__name__, error)
-    return problem(500, f"internal error: {type(error).__name__}; see the log of the run")
+    kind = type(error).__name__
+    log.error("control: %s failed: %s: %s", request.url.path, kind, redact(str(error)))
+    return problem(500, f"internal error: {kind}; see the log of the run")
 
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Response]] = {
