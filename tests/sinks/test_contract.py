@@ -74,7 +74,7 @@ def make(name: str, folder: Path) -> Sink:
         "digest": lambda: DigestSink(folder / "digests", name="digest"),
         "mp4": lambda: FileSink(folder / "a.mp4"),
         "mkv": lambda: FileSink(folder / "a.mkv"),
-        "preview": PreviewSink,
+        "preview": lambda: PreviewSink(serve=lambda _: "http://x", watched=lambda: False),
         "pyvirtualcam": PortableSink,
     }
     return makers[name]()

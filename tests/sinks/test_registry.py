@@ -11,9 +11,7 @@ from vcsharp.sinks.base import Sink
 
 
 def made(spec: str) -> Sink:
-    return make_sink(
-        spec, force=False, preview_port=0, pixel_format="YU12", source_path=None, stats=dict
-    )
+    return make_sink(spec, force=False, preview_port=0, pixel_format="YU12", source_path=None)
 
 
 @pytest.mark.parametrize(

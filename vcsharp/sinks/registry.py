@@ -7,10 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vcsharp.errors import SettingsError, SinkError
-from vcsharp.frame import Frame
 from vcsharp.sinks.base import Sink
 
 _NAMES = ("auto", "virtual", "pyvirtualcam", "preview", "digest", "null")
@@ -33,8 +31,12 @@ class _Wish:
     preview_port: int
     pixel_format: str
     source_path: Path | None
-    stats: Callable[[], dict[str, Any]]
-    overlay: Callable[[Frame], Frame] | None
+    serve: Callable[[int], str]
+    watched: Callable[[], bool]
+
+
+def _not_served(_: int) -> str:
+    raise SinkError("the preview page is not served here")
 
 
 def make_sink(
@@ -44,8 +46,8 @@ def make_sink(
     preview_port: int,
     pixel_format: str,
     source_path: Path | None,
-    stats: Callable[[], dict[str, Any]],
-    overlay: Callable[[Frame], Frame] | None = None,
+    serve: Callable[[int], str] = _not_served,
+    watched: Callable[[], bool] = lambda: False,
 ) -> Sink:
     """The sink that `spec` names, not yet open; `auto` is for the caller to resolve.
 
@@ -56,13 +58,13 @@ def make_sink(
         preview_port: of the page on 127.0.0.1, where `spec` names none; 0 takes a free one.
         pixel_format: what the virtual camera's readers get, `YU12` or `YUYV`.
         source_path: the file being read, which no sink may write.
-        stats: the figures that the preview shows, called from its own threads.
-        overlay: draws upon the preview's sharpened picture.
+        serve: begins to serve the preview page on a port and returns its address.
+        watched: whether that page has asked for a picture lately.
 
     Raises SettingsError where `spec` names no sink that this system has.
     """
     kind, _, rest = spec.partition(":")
-    wish = _Wish(spec, kind, rest, force, preview_port, pixel_format, source_path, stats, overlay)
+    wish = _Wish(spec, kind, rest, force, preview_port, pixel_format, source_path, serve, watched)
     if spec.lower().endswith(_ENDINGS) and kind != "digest":
         return _file(wish)
     if spec.startswith("/dev/"):
@@ -116,7 +118,7 @@ def _preview(wish: _Wish) -> Sink:
     from vcsharp.sinks.preview import PreviewSink
 
     port = _port(wish) if wish.rest else wish.preview_port
-    return PreviewSink(port, name=wish.spec, stats=wish.stats, overlay=wish.overlay)
+    return PreviewSink(port, name=wish.spec, serve=wish.serve, watched=wish.watched)
 
 
 def _portable(wish: _Wish) -> Sink:
