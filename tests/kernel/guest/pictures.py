@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 
-COUNT = 32
+COUNT = 128
 """So many pictures differ; then they begin again."""
-_BITS = 5
+_BITS = 7
 BARS = (
     (191, 191, 191),
     (191, 191, 32),

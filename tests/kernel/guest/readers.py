@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.kernel.guest import pictures
 from tests.kernel.guest.machine import DEVICE
-from tests.kernel.guest.report import OUT, until
+from tests.kernel.guest.report import until
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Seen:
     last: pictures.Picture | None = None
 
     def add(self, image: pictures.Picture) -> None:
+        """`image` may be the luma alone."""
         top, bottom = pictures.numbers(image)
         self.torn += top != bottom
         self.numbers.append(top if top == bottom else None)
@@ -47,6 +48,11 @@ class Seen:
         """How many pictures of the source went by."""
         known = [number for number in self.numbers if number is not None]
         return sum((b - a) % pictures.COUNT for a, b in itertools.pairwise(known))
+
+    @property
+    def new(self) -> int:
+        """How many of the pictures were not the one before again."""
+        return sum(a != b for a, b in itertools.pairwise(self.numbers))
 
     @property
     def backwards(self) -> int:
@@ -99,7 +105,7 @@ def first_number_after(began: float, timeout_s: float) -> float:
 
 def v4l2_ctl(frames: int, width: int, height: int) -> Seen:
     """Reads raw YU12 with `v4l2-ctl`, through mapped memory."""
-    path = OUT / "v4l2-ctl.yuv"
+    path = Path("/dev/shm/v4l2-ctl.yuv")
     command = ["v4l2-ctl", "-d", DEVICE, "--stream-mmap", f"--stream-count={frames}"]
     subprocess.run([*command, f"--stream-to={path}"], capture_output=True, timeout=60, check=False)
     return _raw(path, width, height)
@@ -107,7 +113,7 @@ def v4l2_ctl(frames: int, width: int, height: int) -> Seen:
 
 def ffmpeg(frames: int, width: int, height: int) -> Seen:
     """Reads with ffmpeg, in the format that the camera has."""
-    path = OUT / "ffmpeg.yuv"
+    path = Path("/dev/shm/ffmpeg.yuv")
     command = f"ffmpeg -v error -f v4l2 -i {DEVICE} -frames:v {frames} -f rawvideo -y {path}"
     subprocess.run(command.split(), capture_output=True, timeout=60, check=False)
     return _raw(path, width, height)
@@ -119,7 +125,10 @@ def _raw(path: Path, width: int, height: int) -> Seen:
     data = path.read_bytes() if path.exists() else b""
     path.unlink(missing_ok=True)
     for start in range(0, len(data) - size + 1, size):
-        seen.add(pictures.from_planes(data[start : start + size], width, height))
+        luma = np.frombuffer(data, np.uint8, width * height, start)
+        seen.add(luma.reshape(height, width))
+    if len(data) >= size:
+        seen.last = pictures.from_planes(data[-size:], width, height)
     return seen
 
 

