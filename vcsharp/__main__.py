@@ -7,11 +7,19 @@ import sys
 import threading
 
 from vcsharp.interrupt import end_on_interrupt
+from vcsharp.proctitle import hide_passwords
+
+_SEEN_IN_PS = """\
+vcsharp: warning: every user of this machine can read the password in your command with ps; write \
+the source into the settings file or the variable VCSHARP_SOURCE instead
+"""
 
 
 def main() -> int:
     """Runs the command line; returns the exit status."""
     end_on_interrupt()
+    if not hide_passwords():  # before anything that takes its time
+        sys.stderr.write(_SEEN_IN_PS)
     from vcsharp import cli  # half a second of imports, in which Ctrl-C must not raise
 
     status = cli.main()
