@@ -15,6 +15,7 @@ import vcsharp
 from vcsharp import settings
 from vcsharp.console import say
 from vcsharp.errors import SettingsError, VcsharpError
+from vcsharp.redact import redact
 
 INTERRUPTED = 128 + 2  # SIGINT
 BROKEN_PIPE = 128 + 13  # SIGPIPE
@@ -113,9 +114,10 @@ def _show(text: str) -> int:
 def _complain(console: Console, text: str, exit_code: int) -> int:
     """One line per fault; the traceback too if the command was called with --debug."""
     if logging.getLogger("vcsharp").isEnabledFor(logging.DEBUG):
-        console.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
+        trace = redact(traceback.format_exc())
+        console.print(trace, markup=False, highlight=False, soft_wrap=True)
     for line in text.splitlines() or [""]:
-        say(console, f"vcsharp: {line}")
+        say(console, f"vcsharp: {redact(line)}")
     return exit_code
 
 

@@ -21,6 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from vcsharp.redact import redact
 from vcsharp.telemetry import Statistics, Telemetry
 
 PANEL_PERIOD_S = 0.25
@@ -74,7 +75,7 @@ class _ConsoleHandler(logging.Handler):
             ours = record.name.partition(".")[0] == "vcsharp"
             origin = "" if ours else f"{record.name}: "
             text = f"vcsharp: {record.levelname.lower()}: {origin}{record.getMessage()}"
-            say(self._console, text)
+            say(self._console, redact(text))
         except Exception:  # noqa: BLE001  a log record must never end a run; logging's own rule
             self.handleError(record)
 
