@@ -9,15 +9,22 @@ from pathlib import Path
 import httpx
 import pytest
 
+from vcsharp.control import pictures
 from vcsharp.control.doors import Doors
-from vcsharp.control.paths import socket_path
 
 from .fake_runtime import FakeRuntime
 
 
-@pytest.fixture
-def runtime() -> FakeRuntime:
+@pytest.fixture(scope="session")
+def one_runtime() -> FakeRuntime:
     return FakeRuntime()
+
+
+@pytest.fixture
+def runtime(one_runtime: FakeRuntime) -> FakeRuntime:
+    """As new for every test, for that costs less than new servers."""
+    one_runtime.reset()
+    return one_runtime
 
 
 @pytest.fixture
@@ -30,17 +37,36 @@ def run_folder(monkeypatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def doors(runtime, run_folder) -> Iterator[Doors]:
+def doors(runtime, run_folder, monkeypatch) -> Iterator[Doors]:
+    """Nothing is open yet, and anything may be opened and closed."""
+    monkeypatch.setattr(pictures, "_GOODBYE_TIMEOUT_S", 0.05)
     made = Doors(runtime, "default")
     yield made
     made.close()
 
 
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="vcs-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def open_doors(one_runtime, open_folder) -> Iterator[Doors]:
+    """A socket and a page that stay open from test to test."""
+    doors = Doors(one_runtime, "default")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNTIME_DIRECTORY", raising=False)
+        patch.setenv("XDG_RUNTIME_DIR", str(open_folder))
+        doors.open()
+    yield doors
+    doors.close()
+
+
 @pytest.fixture
-def api(doors) -> Iterator[httpx.Client]:
+def api(open_doors, open_folder, runtime) -> Iterator[httpx.Client]:
     """A client of the run's socket."""
-    doors.open()
-    with client_of(socket_path("default")) as client:
+    with client_of(open_folder / "vcsharp" / "default.sock") as client:
         yield client
 
 

@@ -55,14 +55,18 @@ class FakeRuntime:
     """
 
     def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """As it was at first; only the pictures are numbered on."""
         self.calls: list[str] = []
         self.refusal: VcsharpError | None = None
         self.reloaded = Reloaded(applied=["strength"], needs_restart=["fps"])
         self.choices: list[SourceChoice] = list(SOURCES)
         self.looks = 0
         """How often a picture was asked for."""
-        self._changed = threading.Condition()
-        self._number = 0
         self._result: Result | None = None
         self._state = first_state()
 
@@ -127,10 +131,13 @@ class FakeRuntime:
     def newest(self, after: int, timeout_s: float) -> tuple[int, Result] | None:
         with self._changed:
             self.looks += 1
-            self._changed.wait_for(lambda: self._number not in (0, after), timeout_s)
+            self._changed.wait_for(lambda: self._is_new(after), timeout_s)
             if self._result is None or self._number == after:
                 return None
             return self._number, self._result
+
+    def _is_new(self, after: int) -> bool:
+        return self._result is not None and self._number != after
 
     def dressed(self, result: Result) -> Result:
         """Draws a white corner while the overlay is on, so that it can be told."""

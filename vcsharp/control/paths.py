@@ -60,7 +60,7 @@ def check_folder(folder: Path) -> None:
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode):
         why = "it is a link or a file"
-    elif facts.st_uid != _user():
+    elif _owner(facts) != _user():
         why = "it belongs to another user"
     elif stat.S_IMODE(facts.st_mode) & 0o022:
         why = "others may write to it"
@@ -88,6 +88,10 @@ def _from_systemd() -> Path | None:
 
 def _temporary() -> Path:
     return Path(tempfile.gettempdir()) / f"vcsharp-{_user()}"
+
+
+def _owner(facts: os.stat_result) -> int:
+    return facts.st_uid
 
 
 def _user() -> int:

@@ -31,6 +31,7 @@ EXCHANGE_TIMEOUT_S = 20.0
 """From the first byte of a request to the last of its answer; what takes longer is cut."""
 
 _STOP_TIMEOUT_S = 5.0
+_ROOT = 0
 _PEER = struct.Struct("3i")
 """Linux's `struct ucred`: process, user and group at the other end of a UNIX socket."""
 
@@ -74,7 +75,11 @@ def _is_ours(transport: asyncio.Transport) -> bool:
     if peer.family == socket.AF_INET or not hasattr(socket, "SO_PEERCRED"):
         return True
     _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return user in (0, os.geteuid())
+    return user in (_ROOT, _user())
+
+
+def _user() -> int:
+    return os.geteuid()
 
 
 class Server:
