@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,11 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from vcsharp.errors import SettingsError
+from vcsharp.redact import redact
+from vcsharp.tomlfile import read_toml
 
 ENV_PREFIX = "VCSHARP_"
 SMALLEST_PX = 16
@@ -312,23 +312,13 @@ def _file(cls: type[Settings], path: Path | None) -> _Layer:
     """The file's values that this command has; keys of other commands are left to those."""
     if path is None:
         return _Layer({}, lambda _: "")
-    values = _read_toml(cls, path)
+    values = read_toml(path)
     known = _shared_names() - {"config"}
     for key in values:
         if key not in known:
             raise SettingsError(f"no setting is called '{key}' (in '{path}'){nearest(key, known)}")
     ours = {key: value for key, value in values.items() if key in cls.model_fields}
     return _Layer(ours, lambda _: f" from '{path}'")
-
-
-def _read_toml(cls: type[Settings], path: Path) -> dict[str, Any]:
-    try:
-        path.open("rb").close()  # the source below takes a missing file for an empty one
-        return TomlConfigSettingsSource(cls, path).toml_data
-    except OSError as error:
-        raise SettingsError(f"config: cannot read '{path}': {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"config: '{path}' is not valid TOML: {error}") from error
 
 
 def _faults(cls: type[Settings], error: ValidationError, layers: list[_Layer]) -> list[str]:
@@ -342,4 +332,4 @@ def _fault(cls: type[Settings], fault: Mapping[str, Any], layers: list[_Layer]) 
     if fault["type"] == "missing":
         return f"{name}: missing; give {'one or more' if is_positional(cls, name) else f'--{name}'}"
     origins = [layer.origin(name) for layer in reversed(layers) if name in layer.values]
-    return f"{name}: {message} (got '{fault['input']}'{''.join(origins[:1])})"
+    return f"{name}: {message} (got '{redact(str(fault['input']))}'{''.join(origins[:1])})"
