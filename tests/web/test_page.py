@@ -1,138 +1,29 @@
-"""The preview page in a real browser."""
+"""The page's picture, figures and words, in a real browser."""
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Iterator
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
+import re
+import time
 from urllib.parse import urlsplit
 
-import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from vcsharp.frame import Color, Frame, Result, black
-from vcsharp.sinks.base import StreamFormat
-from vcsharp.sinks.preview import PreviewSink
+from vcsharp.states import EngineState, SinkState, SourceState
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])),
-    None,
+from .browsing import (
+    HEIGHT,
+    WAIT_MS,
+    WIDTH,
+    open_page,
+    sequence,
+    shot,
+    wait_for_sequence,
+    wait_until,
 )
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
 
-WIDTH, HEIGHT = 640, 360
-WAIT_MS = 30_000
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-STATS = {
-    "fps_in": 29.97,
-    "fps_out": 29.94,
-    "latency_ms": {"p50": 14.2, "p95": 18.9, "p99": 30.0},
-    "stage_ms": {"capture": 2.13, "engine": 9.7, "sink": 1.4},
-    "frames_in": 12345,
-    "frames_dropped": 3,
-    "status": "live",
-    "source": "demo",
-    "model": "nano",
-    "device": "cpu",
-    "backend": "onnxruntime int8",
-    "cpu_percent": 84.2,
-    "rss_mib": 312.4,
-    "version": "1.2.3",
-}
-
-
-def scene(number: int) -> Result:
-    """After: bright, with fine stripes; before: dark and plain. A bar moves through both."""
-    after, before = black(WIDTH, HEIGHT), black(WIDTH, HEIGHT)
-    after.y[:] = np.where(np.arange(WIDTH) % 8 < 4, 150, 190)
-    before.y[:] = 60
-    start = 7 * number % (WIDTH - 40)
-    for frame in (after, before):
-        frame.y[:, start : start + 40] = 235
-    return Result(after, before)
-
-
-class Show:
-    """A preview that is fed 20 frames a second by its own thread."""
-
-    def __init__(self, stats: dict[str, Any]) -> None:
-        self.sink = PreviewSink(stats=lambda: stats)
-        self.url = self.sink.open(StreamFormat(WIDTH, HEIGHT, Fraction(20), Color()))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._feed)
-        self._thread.start()
-
-    def _feed(self) -> None:
-        number = 0
-        while not self._stop.wait(0.05):
-            self.sink.write(scene(number))
-            number += 1
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.sink.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def stats() -> dict[str, Any]:
-    return dict(STATS)
-
-
-@pytest.fixture
-def show(stats) -> Iterator[Show]:
-    made = Show(stats)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def page(browser, show) -> Iterator[Page]:
-    opened = open_page(browser, show.url)
-    yield opened
-    opened.context.close()
-
-
-def open_page(browser: Browser, url: str, scheme: Any = "light", width: int = 1280) -> Page:
-    context = browser.new_context(
-        color_scheme=scheme, viewport=ViewportSize(width=width, height=900)
-    )
-    opened = context.new_page()
-    opened.set_default_timeout(WAIT_MS)
-    opened.goto(url)
-    expect(opened.locator("#stage[data-state=live]")).to_be_visible(timeout=WAIT_MS)
-    return opened
-
-
-def shot(page: Page, path: Path) -> np.ndarray:
-    """The stage as seen: blue, green, red."""
-    page.locator("#stage").screenshot(path=path)
-    pixels = cv2.imread(str(path))
-    assert pixels is not None
-    return pixels
+pytestmark = pytest.mark.browser
 
 
 def share_before(page: Page) -> float:
@@ -141,19 +32,6 @@ def share_before(page: Page) -> float:
     assert line is not None
     assert stage is not None
     return (line["x"] + line["width"] / 2 - stage["x"]) / stage["width"]
-
-
-def sequence(page: Page) -> int:
-    return int(page.locator("#stage").get_attribute("data-sequence") or 0)
-
-
-def wait_for_sequence(page: Page, number: int) -> None:
-    """Until the picture of that number or a later one is drawn; the page's policy forbids eval."""
-    for _ in range(WAIT_MS // 100):
-        if sequence(page) >= number:
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"the page never drew picture {number}, only {sequence(page)}")
 
 
 def test_the_picture_arrives_and_moves(page, tmp_path):
@@ -192,10 +70,8 @@ def test_the_line_follows_the_mouse(page):
 
 
 def test_the_line_follows_the_keyboard_and_tells_where_it_is(page):
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
     slider = page.get_by_role("slider", name="Share of the picture shown before sharpening")
-    expect(slider).to_be_focused()
+    slider.focus()
     for key, share in [
         ("ArrowRight", 0.52),
         ("ArrowLeft", 0.50),
@@ -212,7 +88,44 @@ def test_the_line_follows_the_keyboard_and_tells_where_it_is(page):
         )
 
 
-def test_the_figures_are_shown_and_renewed(page, stats):
+def test_a_page_told_not_to_watch_asks_for_no_pictures(page, runtime):
+    watch = page.get_by_role("button", name="Watch here")
+    expect(watch).to_have_attribute("aria-pressed", "true")
+    watch.click()
+    expect(watch).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#notice")).to_contain_text("so the camera may go off")
+    page.wait_for_timeout(1500)  # the question that was under way is answered
+    looks = runtime.looks
+    page.wait_for_timeout(1500)
+    assert runtime.looks == looks
+    drawn = sequence(page)
+    watch.click()
+    wait_for_sequence(page, drawn + 1)
+    expect(page.locator("#notice")).to_be_empty()
+
+
+HIDE = """hidden => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_hidden_page_asks_for_no_pictures_and_says_so(page, runtime):
+    page.evaluate(HIDE, True)
+    expect(page.locator("#notice")).to_have_text(
+        "This page was hidden: no pictures were asked for."
+    )
+    page.wait_for_timeout(1500)
+    looks = runtime.looks
+    page.wait_for_timeout(1500)
+    assert runtime.looks == looks
+    drawn = sequence(page)
+    page.evaluate(HIDE, False)
+    wait_for_sequence(page, drawn + 1)
+    expect(page.locator("#notice")).to_be_empty()
+
+
+def test_the_figures_are_shown_and_renewed(page, runtime):
     shown = {
         "fps_out": "29.9",
         "fps_in": "30.0",
@@ -220,95 +133,161 @@ def test_the_figures_are_shown_and_renewed(page, stats):
         "latency_p95": "19",
         "stage_capture": "2.1",
         "stage_engine": "9.7",
+        "stage_sink": "1.4",
         "frames_dropped": "3",
-        "frames_in": "12,345",
-        "source": "demo",
-        "model": "nano",
-        "device": "cpu · onnxruntime int8",
-        "size": "640 \N{MULTIPLICATION SIGN} 360",
-        "cpu_percent": "84 % of a core",
-        "rss_mib": "312 MiB",
-        "version": "vcsharp 1.2.3",
+        "frames_in": "2,250",
+        "cpu_percent": "84",
+        "rss_mib": "212",
     }
     for name, text in shown.items():
         expect(page.locator(f"[data-figure={name}]")).to_have_text(text, timeout=WAIT_MS)
-    expect(page.locator("#status")).to_have_text("Live")
-    stats.update(frames_dropped=1234, status="reconnecting: <b>no camera</b>")
+    expect(page.locator("[data-figure=drops]")).to_have_text("0", timeout=WAIT_MS)
+    runtime.update(figures={"frames_dropped": 1234, "cpu_percent": 7.0})
     expect(page.locator("[data-figure=frames_dropped]")).to_have_text("1,234", timeout=WAIT_MS)
-    expect(page.locator("#status")).to_have_text("Reconnecting: <b>no camera</b>")
+    expect(page.locator("[data-figure=cpu_percent]")).to_have_text("7", timeout=WAIT_MS)
+    assert float(page.locator("[data-figure=drops]").inner_text().replace(",", "")) > 100
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_themes_can_be_read(browser, show, scheme, tmp_path):
-    page = open_page(browser, show.url, scheme)
-    expect(page.locator("[data-figure=source]")).to_have_text("demo", timeout=WAIT_MS)
-    page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
-    ground, ink, soft = page.evaluate(
-        """() => [
-            getComputedStyle(document.querySelector("article")).backgroundColor,
-            getComputedStyle(document.body).color,
-            getComputedStyle(document.querySelector("h2")).color,
-        ].map((color) => color.match(/[0-9.]+/g).slice(0, 3).map(Number))"""
+def test_each_chart_draws_a_line_and_tells_its_range(page, runtime):
+    runtime.update(figures={"fps_out": 12.5})
+    label = "Frame rate in the last minute: between 12.5 and 29.9 frames per second"
+    expect(page.get_by_role("img", name=label)).to_be_visible(timeout=WAIT_MS)
+    for name in ("fps", "delay", "drops", "cpu"):
+        line = page.locator(f"#chart-{name} path.main")
+        expect(line).to_have_attribute("d", re.compile(r"^M[\d. ]+L"), timeout=WAIT_MS)
+
+
+SOURCE_WORDS = {
+    SourceState.CONNECTING: "Camera is being opened",
+    SourceState.LIVE: "Camera is live",
+    SourceState.STALLED: "Camera sends no picture at the moment",
+    SourceState.LOST: "Camera is away: trying again",
+    SourceState.PAUSED: "Camera is off: paused",
+    SourceState.IDLE: "Camera is off: nobody is looking",
+    SourceState.ASLEEP: "Camera is off: the computer goes to sleep",
+    SourceState.ENDED: "The video is over",
+}
+ENGINE_WORDS = {
+    EngineState.LOADING: "Network is being loaded; pictures pass as they are",
+    EngineState.READY: "Nano is sharpening",
+    EngineState.FALLBACK: "Nano is sharpening, but not where it should",
+    EngineState.FAILED: "Sharpening has failed: pictures pass as they are",
+    EngineState.RELEASED: "Network is put away: nobody needs it",
+}
+SINK_WORDS = {
+    SinkState.OPENING: "Output virtual is being opened",
+    SinkState.WRITING: "Output virtual gets pictures",
+    SinkState.REOPENING: "Output virtual is away: trying again",
+}
+
+
+def test_every_state_is_told_in_words(page, runtime):
+    assert set(SOURCE_WORDS) == set(SourceState)
+    assert set(ENGINE_WORDS) == set(EngineState)
+    assert set(SINK_WORDS) == set(SinkState)
+    parts = page.locator("#parts strong")
+    runtime.update(source={"name": "/dev/video0"})
+    for of_source, words in SOURCE_WORDS.items():
+        runtime.update(source={"state": of_source})
+        expect(parts.nth(0)).to_have_text(words, timeout=WAIT_MS)
+    for of_engine, words in ENGINE_WORDS.items():
+        runtime.update(engine={"state": of_engine})
+        expect(parts.nth(1)).to_have_text(words, timeout=WAIT_MS)
+    sink = runtime.state().sinks[0].model_dump()
+    for of_sink, words in SINK_WORDS.items():
+        runtime.update(sinks=[sink | {"state": of_sink}])
+        expect(parts.nth(2)).to_have_text(words, timeout=WAIT_MS)
+
+
+def test_the_reason_the_reconnects_and_the_viewers_are_told(page, runtime):
+    sink = runtime.state().sinks[0].model_dump()
+    runtime.update(
+        source={
+            "name": "rtsp://***@host/one",
+            "state": SourceState.LOST,
+            "words": "no route to host; <b>check the network</b>",
+            "reconnects": 3,
+            "stalls": 1,
+        },
+        sinks=[sink | {"wanted": False}],
     )
-    assert (luminance(ground) > 0.5) is (scheme == "light")
-    assert contrast(ground, ink) > 7
-    assert contrast(ground, soft) > 4.5
-    page.context.close()
+    rows = page.locator("#parts li")
+    expect(rows.nth(0)).to_contain_text("Stream is away: trying again", timeout=WAIT_MS)
+    expect(rows.nth(0)).to_contain_text("no route to host; <b>check the network</b>")
+    expect(rows.nth(0)).to_contain_text("reconnected 3 times · stalled once")
+    expect(rows.nth(2)).to_contain_text("nobody is looking")
+    expect(page.locator("#status")).to_have_text("Reconnecting")
+    expect(page.locator("#announcer")).to_have_text("Stream is away: trying again")
+    expect(page).to_have_title("Reconnecting \N{EN DASH} vcsharp")
 
 
-def luminance(rgb: list[float]) -> float:
-    """Relative luminance as WCAG defines it."""
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(rgb) / 255
-    ]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+def test_the_key_of_the_page_is_not_shown_on_it(page, runtime, show):
+    sink = runtime.state().sinks[0].model_dump()
+    runtime.update(sinks=[sink | {"name": "preview", "description": show.url}])
+    expect(page.locator("#parts li").nth(2)).to_contain_text("this page", timeout=WAIT_MS)
+    token = urlsplit(show.url).query.removeprefix("token=")
+    assert len(token) > 20
+    assert token not in page.content()
+    assert token not in page.url
 
 
-def contrast(one: list[float], other: list[float]) -> float:
-    low, high = sorted([luminance(one), luminance(other)])
-    return (high + 0.05) / (low + 0.05)
+def test_faults_come_with_their_cures_and_times(page, runtime):
+    expect(page.locator("#no-faults")).to_be_visible()
+    at_s = time.time() - 30
+    lost = "camera '/dev/video0' is gone; plug it in again"
+    runtime.update(faults=[{"at_s": at_s, "where": "source", "what": lost, "count": 4}])
+    row = page.locator("#faults li")
+    expect(row).to_have_count(1, timeout=WAIT_MS)
+    expect(row).to_contain_text("camera '/dev/video0' is gone")
+    expect(row.locator(".cure")).to_have_text("Plug it in again")
+    expect(row).to_contain_text("Camera 4 times")
+    expect(row.locator("time")).to_have_text(page.evaluate(CLOCK, at_s))
+    expect(page.locator("#no-faults")).to_be_hidden()
+    expect(page.locator("#announcer")).to_have_text(f"Fault: {lost}")
 
 
-def test_a_narrow_window_needs_no_sideways_scrolling(browser, show):
-    page = open_page(browser, show.url, width=360)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.context.close()
+CLOCK = "at_s => new Date(at_s * 1000).toLocaleTimeString('en-GB')"
 
 
-def test_the_snapshot_is_the_picture_after(page):
-    with page.expect_download(timeout=WAIT_MS) as download:
-        page.get_by_role("link", name="Save picture").click()
-    assert download.value.suggested_filename.endswith(".png")
-    pixels = np.asarray(cv2.imread(str(download.value.path())))
-    assert pixels.shape == (HEIGHT, WIDTH, 3)
-    assert np.median(pixels) > 140
-
-
-def test_the_end_of_the_stream_is_told_and_the_picture_stays(page, show, tmp_path):
-    show.end()
-    expect(page.locator("#notice")).to_have_text(
-        "The stream has ended. Start vcsharp again to go on.", timeout=WAIT_MS
+def test_what_is_read_out_does_not_chatter(page, runtime):
+    """Twelve figures change each second; a screen reader must hear none of them."""
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const loud = "[aria-live], [role=status], [role=alert]";
+            const seen = new MutationObserver((changes) => changes.forEach(({ target }) => {
+                const place = (target.closest ? target : target.parentElement)?.closest(loud);
+                if (place) window.heard.push(place.id);
+            }));
+            seen.observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
     )
-    expect(page.locator("#status")).to_have_text("Ended")
-    expect(page.locator("#snapshot")).to_have_attribute("aria-disabled", "true")
-    assert shot(page, tmp_path / "ended.png").std() > 20
+    for number in range(6):
+        runtime.update(
+            figures={"frames_in": 3000 + number, "fps_out": 20.0 + number}, delay_ms=20.0 + number
+        )
+        page.wait_for_timeout(500)
+    expect(page.locator("[data-figure=frames_in]")).to_have_text("3,005", timeout=WAIT_MS)
+    assert page.evaluate("window.heard") == []
 
 
-def test_the_page_goes_on_when_vcsharp_is_there_again(browser, stats):
-    first = Show(stats)
-    page = open_page(browser, first.url)
-    first.end()
-    expect(page.locator("#status")).to_have_text("Ended", timeout=WAIT_MS)
-    second = PreviewSink(urlsplit(first.url).port or 0, stats=lambda: stats)
-    try:
-        second.open(StreamFormat(320, 240, Fraction(20), Color()))
-        small: Frame = black(320, 240)
-        second.write(Result(small, small))
-        expect(page.locator("#status")).to_have_text("Live", timeout=WAIT_MS)
-        expect(page.locator("#after[width='320'][height='240']")).to_be_visible()
-    finally:
-        page.context.close()
-        second.close()
+def test_the_delay_can_be_copied(page, runtime):
+    expect(page.locator("#delay-words")).to_have_text(
+        "Sound must be delayed by 14 ms to match the lips."
+    )
+    runtime.update(delay_ms=41.6)
+    expect(page.locator("#delay-words")).to_contain_text("42 ms", timeout=WAIT_MS)
+    page.get_by_role("button", name="Copy the delay in milliseconds").click()
+    expect(page.locator("#delay-copied")).to_have_text("Copied: 42")
+    assert page.evaluate("navigator.clipboard.readText()") == "42"
+
+
+def test_a_delay_that_is_not_known_cannot_be_copied(page, runtime):
+    runtime.update(delay_ms=0.0)
+    expect(page.locator("#delay-words")).to_have_text(
+        "The delay is not measured yet.", timeout=WAIT_MS
+    )
+    expect(page.locator("#delay-copy")).to_be_hidden()
 
 
 def test_the_page_is_quiet_and_asks_nobody_else(browser, show):
@@ -322,7 +301,16 @@ def test_the_page_is_quiet_and_asks_nobody_else(browser, show):
     page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
     page.goto(show.url)
     wait_for_sequence(page, 20)
-    expect(page.locator("[data-figure=source]")).to_have_text("demo", timeout=WAIT_MS)
+    page.get_by_label("Strength", exact=True).press("ArrowRight")
+    page.get_by_role("switch", name="Camera").click()
+    wait_until(page, lambda: show.runtime.state().paused, "the run is paused")
     assert said == []
     assert asked == {urlsplit(show.url).netloc}
     context.close()
+
+
+def test_a_second_page_may_watch_too(browser, page, show):
+    other = open_page(browser, show.url, width=800)
+    wait_for_sequence(other, sequence(other) + 5)
+    wait_for_sequence(page, sequence(page) + 5)
+    other.context.close()

@@ -52,11 +52,11 @@ class Chart {
     const shown = this.#samples.filter(([atS]) => atS >= nowS - SPAN_S);
     const values = shown.flatMap(([, main, second]) => [main, second]).filter(Number.isFinite);
     const top = roundedUp(Math.max(this.floor, ...values));
-    const place = ([atS, , ], value) =>
+    const place = ([atS], value) =>
       `${(WIDTH * (1 + (atS - nowS) / SPAN_S)).toFixed(1)} ${(HEIGHT - 1 - (HEIGHT - 2) * value / top).toFixed(1)}`;
     const runs = parts(this.#samples, 1);
     this.#main.setAttribute("d", runs.map((run) => line(run, 1, place)).join(""));
-    this.#area.setAttribute("d", runs.map((run) => area(run, place, nowS)).join(""));
+    this.#area.setAttribute("d", runs.map((run) => area(run, place)).join(""));
     this.#second.setAttribute("d", parts(this.#samples, 2).map((run) => line(run, 2, place)).join(""));
     setText(this.#top, top.toLocaleString("en"));
     this.#describe(shown.map(([, main]) => main).filter(Number.isFinite));
