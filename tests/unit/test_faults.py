@@ -29,5 +29,3 @@ def test_it_keeps_the_last_ten() -> None:
         log.add("source", f"fault {number}")
     kept = [f"fault {number}" for number in range(49, 49 - KEPT, -1)]
     assert [entry.what for entry in log.newest()] == kept
-        f"fault {n}" for n in range(49, 49 - KEPT, -1)
-    ]
