@@ -1,3 +1,3 @@
 """vcsharp: a soft webcam or a badly connected RTSP camera looks sharp, live."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
