@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
-import json
 import logging
 import os
+import re
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vcsharp.errors import ModelError, ModelNotFoundError
 
@@ -23,19 +24,30 @@ log = logging.getLogger(__name__)
 
 FileKind = Literal["int8", "fp32", "torch"]
 
+LARGEST_CARD_BYTES = 64 * 1024
+LARGEST_FILE_BYTES = 256 * 1024 * 1024
+"""Of a model's weights. Larger ones could not keep up with a camera, and would fill the memory."""
+LARGEST_HALO_PX = 512
+
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+Width = Annotated[int, Field(gt=0, le=1024)]
+
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ModelFile(_Strict):
     """One file of a model."""
 
-    name: str
-    """File name inside the model's folder."""
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """File name inside the model's folder; no path."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Checksum; the runtime refuses a file that does not match."""
-    bytes: int = Field(gt=0)
+    bytes: int = Field(gt=0, le=LARGEST_FILE_BYTES)
     """Size on disk."""
 
 
@@ -43,8 +55,18 @@ class Architecture(_Strict):
     """What `vcsharp.nets` has to build for the torch backend."""
 
     kind: Literal["plain"] = "plain"
-    channels: tuple[int, ...]
-    stride: int = Field(gt=0)
+    channels: tuple[Width, ...] = Field(min_length=2, max_length=64)
+    """Widths from the stem to the head."""
+    stride: int = Field(gt=0, le=32)
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> Self:
+        ends = self.channels[0], self.channels[-1]
+        if ends != (self.stride**2, self.stride**2):
+            raise ValueError(f"channels must begin and end with stride squared, {self.stride**2}")
+        if 4 * sum(9 * a * b for a, b in pairwise(self.channels)) > LARGEST_FILE_BYTES:
+            raise ValueError(f"its weights are larger than {LARGEST_FILE_BYTES // 2**20} MiB")
+        return self
 
 
 class ProfileMetrics(_Strict):
@@ -62,7 +84,7 @@ class ProfileMetrics(_Strict):
 class Card(_Strict):
     """`card.json`: a network plus the facts that the runtime trusts; written by the export."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=_NAME)
     version: str
     summary: str
     """One line for people."""
@@ -70,9 +92,9 @@ class Card(_Strict):
     params: int = Field(gt=0)
     mac_per_px: int = Field(gt=0)
     receptive_field_px: int = Field(gt=0)
-    halo_px: int = Field(ge=0)
+    halo_px: int = Field(ge=0, le=LARGEST_HALO_PX)
     """Pixels around a tile; tiles then equal the whole frame."""
-    multiple_of: int = Field(gt=0)
+    multiple_of: int = Field(gt=0, le=256)
     """Tiles start at, and planes are padded to, multiples of this many pixels."""
     input_layout: Literal["luma"] = "luma"
     """Planes that the network restores; the others pass through untouched."""
@@ -106,6 +128,7 @@ class Model:
             )
         path = self.folder / entry.name
         try:
+            self._refuse_unfit(path, entry)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(
@@ -119,21 +142,50 @@ class Model:
             )
         return path
 
+    def _refuse_unfit(self, path: Path, entry: ModelFile) -> None:
+        """What need not be read to be refused."""
+        real = Path(os.path.realpath(path, strict=True))
+        if real.parent != self.folder.resolve():
+            raise ModelError(
+                f"'{path}' is a link out of its model's folder; copy the file into the folder"
+            )
+        size = path.stat().st_size
+        if not path.is_file() or size != entry.bytes:
+            raise ModelError(
+                f"'{path}' does not match its card.json "
+                f"({size} bytes, expected {entry.bytes}); reinstall the model"
+            )
+
 
 def load(folder: Path) -> Model:
     """Reads `folder/card.json`. Raises ModelNotFoundError or ModelError."""
     card_path = folder / "card.json"
     try:
-        card = Card.model_validate_json(card_path.read_text("utf-8"))
+        card = Card.model_validate_json(_read_card(card_path))
     except OSError as error:
         raise ModelNotFoundError(
             f"no model in '{folder}': {card_path.name}: {error.strerror}"
         ) from error
-    except (ValidationError, json.JSONDecodeError) as error:
-        first = str(error).splitlines()
-        reason = "; ".join(line.strip() for line in first[1:3]) or first[0]
-        raise ModelError(f"'{card_path}' is not a model card: {reason}") from error
+    except ValidationError as error:
+        raise ModelError(f"'{card_path}' is not a model card: {_first_fault(error)}") from error
     return Model(card, folder)
+
+
+def _read_card(path: Path) -> bytes:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ModelError(f"'{path}' is not a model card: not a file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST_CARD_BYTES + 1)
+    if len(data) > LARGEST_CARD_BYTES:
+        kib = LARGEST_CARD_BYTES // 1024
+        raise ModelError(f"'{path}' is not a model card: larger than {kib} KiB")
+    return data
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(map(str, fault["loc"]))
+    return f"{where}: {fault['msg']}" if where else fault["msg"]
 
 
 def packaged_folder() -> Path:
@@ -156,15 +208,24 @@ def search_folders() -> list[Path]:
 def find(name_or_path: str) -> Model:
     """A model by name, or by its folder's path. Raises ModelNotFoundError with all places."""
     if os.sep in name_or_path or name_or_path.startswith("."):
-        return load(Path(name_or_path).expanduser())
+        return load(_folder(name_or_path))
     tried = search_folders()
-    for folder in tried:
+    for folder in tried if re.fullmatch(_NAME, name_or_path) else []:
         if (folder / name_or_path / "card.json").is_file():
             return load(folder / name_or_path)
     known = ", ".join(model.card.name for model in every()) or "none"
     raise ModelNotFoundError(
         f"no model named '{name_or_path}'; known: {known}; looked in: {', '.join(map(str, tried))}"
     )
+
+
+def _folder(text: str) -> Path:
+    try:
+        if "\0" in text:
+            raise ModelNotFoundError(f"no model in {text!r}: a path holds no zero byte")
+        return Path(text).expanduser()
+    except RuntimeError as error:  # no such user, or no home
+        raise ModelNotFoundError(f"no model in '{text}': {error}") from error
 
 
 def every() -> list[Model]:

@@ -70,7 +70,9 @@ def test_one_broken_card_does_not_hide_the_others(home, caplog):
 def test_a_changed_file_is_refused(home):
     folder = copied(home)
     path = folder / json.loads((folder / "card.json").read_text())["files"]["int8"]["name"]
-    path.write_bytes(path.read_bytes() + b"\0")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
     with pytest.raises(ModelError, match="does not match the checksum"):
         catalogue.load(folder).path("int8")
 
