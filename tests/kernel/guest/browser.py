@@ -173,6 +173,19 @@ class Sample:
     frozen_s: float
     events: list[str]
     mean: list[int] | None
+    blocks: list[list[float]]
+
+    @property
+    def number(self) -> int | None:
+        """Of the camera's picture; None for a placeholder or a torn one."""
+        top, bottom = map(pictures.number_of, self.blocks)
+        return top if top == bottom else None
+
+    @property
+    def is_green(self) -> bool:
+        """The colour of memory that was only zeroed."""
+        red, green, blue = self.mean or (0, 0, 0)
+        return green > 80 and red < 40 and blue < 40
 
 
 class Page:
@@ -228,6 +241,7 @@ class Page:
         return opened
 
     def sample(self) -> Sample:
+        """What happened since the last time."""
         return Sample(**self.ask("sample()"))
 
     def picture(self, name: str) -> pictures.Picture | None:

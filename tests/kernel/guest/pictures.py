@@ -6,6 +6,7 @@ torn picture they differ. Below the top lie eight colour bars, and a soft patter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -76,10 +77,13 @@ def numbers(image: Picture) -> tuple[int | None, int | None]:
 
 def _number(strip: Picture) -> int | None:
     blocks = np.array_split(strip, _BITS + 1, axis=1)
-    levels = [
-        float(np.median(block[:, block.shape[1] // 4 : -block.shape[1] // 4])) for block in blocks
-    ]
-    if any(60 < level < 170 for level in levels):
+    quarter = blocks[0].shape[1] // 4
+    return number_of([float(np.median(block[:, quarter:-quarter])) for block in blocks])
+
+
+def number_of(levels: Sequence[float]) -> int | None:
+    """What blocks of these brightnesses say; None where that is no number."""
+    if len(levels) != _BITS + 1 or any(60 < level < 170 for level in levels):
         return None
     bits = [level >= 170 for level in levels]
     value = sum(bit << index for index, bit in enumerate(bits[:_BITS]))
