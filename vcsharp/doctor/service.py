@@ -20,6 +20,8 @@ UNIT = "vcsharp.service"
 MANY_RESTARTS = 3
 
 _FACTS = "LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState"
+_TRUSTED = (0,)
+"""Users who may own what this one trusts: root."""
 _OTHERS_WRITE, _OTHERS_READ = 0o022, 0o044
 _VARIABLE = re.compile(rf"\b{ENV_PREFIX}\w+", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^/\s'\"]*:[^/\s'\"]*@")
@@ -50,7 +52,7 @@ def _permissions(world: World) -> Iterator[Finding]:
     mode = stat.S_IMODE(facts.st_mode)
     if mode & _OTHERS_WRITE:
         yield failed(f"others may change '{path}' (mode {mode:03o})", f"chmod go-w {path}")
-    if facts.st_uid not in (0, world.uid):
+    if facts.st_uid not in (*_TRUSTED, world.uid):
         what = f"'{path}' belongs to another user, who may change it"
         yield failed(what, f"sudo chown {world.user} {path}")
     if mode & _OTHERS_READ and _PASSWORD.search(path.read_text("utf-8", "replace")):

@@ -1,0 +1,490 @@
+"""The virtual camera: module, kernel, devices, and who finds them; each with its planted fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vcsharp.doctor import desktop, kernel, loopback
+from vcsharp.doctor.finding import Finding, Status
+from vcsharp.doctor.world import World
+
+from .conftest import KERNEL, Machine, worst
+
+VIRTUAL = {"sink": ["virtual"]}
+PREVIEW = {"sink": ["preview"]}
+FULL_HD = "YU12:1920x1080@30"
+
+
+def only(findings: list[Finding]) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("sinks", "status"),
+    [
+        (["auto"], Status.WARNING),
+        (["virtual"], Status.FAILED),
+        (["preview", "/dev/video10"], Status.FAILED),
+        (["pyvirtualcam:/dev/video1"], Status.FAILED),
+        (["preview", "a.mp4"], Status.OK),
+    ],
+)
+def test_a_missing_module_is_as_bad_as_the_sinks_need_it(
+    machine: Machine, sinks: list[str], status: Status
+) -> None:
+    assert only(loopback.check_module(machine.world(sink=sinks))).status is status
+
+
+@pytest.mark.parametrize(
+    ("release", "cure"),
+    [
+        ("", "sudo apt install v4l2loopback-dkms && "),
+        ("ID=debian", "sudo apt install v4l2loopback-dkms && "),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"', "sudo apt install v4l2loopback-dkms && "),
+        ("ID=fedora", "sudo dnf install akmod-v4l2loopback && "),
+        ("ID=manjaro\nID_LIKE=arch", "sudo pacman -S v4l2loopback-dkms && "),
+        ('ID="opensuse-leap"\nID_LIKE="suse"', "sudo zypper install v4l2loopback-kmp-default && "),
+    ],
+)
+def test_the_module_is_installed_as_the_distribution_does_it(
+    machine: Machine, release: str, cure: str
+) -> None:
+    machine.file("/etc/os-release", f"{release}\nnonsense\n")
+    machine.file(f"/lib/modules/{KERNEL}/modules.dep", "kernel/other.ko:\n")
+    finding = only(loopback.check_module(machine.world()))
+    assert f"not installed for kernel {KERNEL}" in finding.what
+    assert finding.cure == f"{cure}{loopback.LOAD}"
+
+
+def test_an_installed_module_only_has_to_be_loaded(machine: Machine) -> None:
+    machine.file(f"/lib/modules/{KERNEL}/modules.dep", "updates/dkms/v4l2loopback.ko.xz: a.ko\n")
+    finding = only(loopback.check_module(machine.world()))
+    assert "installed but not loaded" in finding.what
+    assert finding.cure == loopback.LOAD
+
+
+def test_a_kernel_without_modules_is_a_container_or_awaits_a_restart(machine: Machine) -> None:
+    finding = only(loopback.check_module(machine.world()))
+    assert f"'/lib/modules/{KERNEL}' does not exist" in finding.what
+    assert "container" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("version", "release", "words"),
+    [
+        ("0.12.7", KERNEL, "cannot tell whether a program looks"),
+        ("0.13.2", KERNEL, "torn frames"),
+        ("0.15.2", "6.18.1", "can crash kernel 6.18.1"),
+        ("mine", KERNEL, "its version cannot be told"),
+    ],
+)
+def test_old_versions_are_told_with_their_fault(
+    machine: Machine, version: str, release: str, words: str
+) -> None:
+    machine.module(version)
+    machine.facts["release"] = release
+    finding = only(loopback.check_module(machine.world()))
+    assert finding.status is Status.WARNING
+    assert f"v4l2loopback {version} is loaded" in finding.what
+    assert words in finding.what
+    assert finding.cure
+
+
+@pytest.mark.parametrize(
+    ("version", "release"), [("0.14.0", KERNEL), ("0.15.3", "6.18.0"), ("0.15.4", "7.0")]
+)
+def test_good_versions_are_ok(machine: Machine, version: str, release: str) -> None:
+    machine.module(version)
+    machine.facts["release"] = release
+    assert only(loopback.check_module(machine.world())).status is Status.OK
+
+
+def test_an_update_makes_the_same_devices_again(machine: Machine) -> None:
+    machine.loopback("video4", name="talk")
+    machine.module("0.12.7")
+    finding = only(loopback.check_module(machine.world()))
+    assert finding.cure.endswith(
+        "sudo modprobe -r v4l2loopback && sudo modprobe v4l2loopback devices=1 video_nr=4 "
+        'card_label="talk" exclusive_caps=1'
+    )
+
+
+def test_a_module_that_goes_with_the_next_restart_is_told(machine: Machine) -> None:
+    machine.module(lasting=False)
+    machine.file("/etc/modules-load.d/other.conf", "# v4l2loopback\nloop\n")
+    finding = worst(loopback.check_module(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure == "echo v4l2loopback | sudo tee /etc/modules-load.d/vcsharp.conf"
+    machine.file("/etc/modules", "v4l2loopback\n")
+    assert worst(loopback.check_module(machine.world())).status is Status.OK
+
+
+def test_a_module_without_devices(machine: Machine) -> None:
+    assert not only(loopback.check_devices(machine.world())).checked
+    machine.module()
+    finding = only(loopback.check_devices(machine.world()))
+    assert finding.status is Status.WARNING
+    assert only(loopback.check_devices(machine.world(**VIRTUAL))).status is Status.FAILED
+
+
+def test_a_sink_that_is_no_virtual_camera_fails(machine: Machine) -> None:
+    machine.loopback()
+    machine.camera()
+    fine, bad = loopback.check_devices(machine.world(sink=["/dev/video10", "/dev/video0"]))
+    assert fine.what == '/dev/video10 "vcsharp" is a virtual camera'
+    assert bad.status is Status.FAILED
+    assert bad.what == "sink '/dev/video0' is no virtual camera; there are: /dev/video10"
+    assert bad.cure == "vcsharp run --sink /dev/video10"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        loopback.check_exclusive,
+        loopback.check_readers,
+        loopback.check_format,
+        desktop.check_udev,
+        desktop.check_pipewire,
+    ],
+)
+def test_without_a_device_there_is_nothing_to_check(
+    machine: Machine, check: Callable[[World], list[Finding]]
+) -> None:
+    machine.module()
+    finding = only(check(machine.world()))
+    assert finding.what == "not checked: there is no virtual camera"
+    assert not finding.checked
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ({"captures": True, "outputs": True}, Status.WARNING),
+        ({"captures": False, "outputs": True}, Status.OK),
+        ({"captures": True, "outputs": False}, Status.OK),
+        ({"error": 13}, Status.WARNING),
+    ],
+)
+def test_exclusive_caps_is_seen_from_the_device_itself(
+    machine: Machine, facts: dict[str, Any], status: Status
+) -> None:
+    machine.loopback(**facts)
+    assert only(loopback.check_exclusive(machine.world())).status is status
+
+
+def test_exclusive_caps_for_the_first_device_only(machine: Machine) -> None:
+    machine.loopback("video10", name="one")
+    machine.loopback("video11", name="two", captures=True)
+    first, second = loopback.check_exclusive(machine.world())
+    assert first.status is Status.OK
+    assert "one value for each device" in second.what
+    assert second.cure == (
+        "sudo modprobe -r v4l2loopback && sudo modprobe v4l2loopback devices=2 video_nr=10,11 "
+        'card_label="one,two" exclusive_caps=1,1'
+    )
+
+
+def test_readers_and_places_are_counted(machine: Machine) -> None:
+    machine.loopback()
+    machine.program(3, "zoom", "/dev/video10")
+    places, limit = loopback.check_readers(machine.world())
+    assert places.what == '/dev/video10 "vcsharp" is open 1 times of 10: zoom (pid 3)'
+    assert "one reader each" in limit.what
+
+
+def test_an_unused_device_names_nobody(machine: Machine) -> None:
+    machine.loopback(max_openers="unreadable")
+    places, _ = loopback.check_readers(machine.world())
+    assert places.what.endswith("is open 0 times of 10")
+
+
+def test_before_0_13_several_programs_may_read(machine: Machine) -> None:
+    machine.loopback()
+    machine.module("0.12.7")
+    assert "several programs can look" in loopback.check_readers(machine.world())[1].what
+
+
+def test_a_device_without_a_place_left_fails(machine: Machine) -> None:
+    machine.loopback(max_openers="2")
+    machine.program(3, "zoom", "/dev/video10", "/dev/video10")
+    finding = worst(loopback.check_readers(machine.world()))
+    assert finding.status is Status.FAILED
+    assert finding.cure == "kill 3"
+
+
+def test_a_device_filled_by_vcsharp_alone_needs_more_places(machine: Machine) -> None:
+    machine.loopback(max_openers="1")
+    machine.program(3, "vcsharp", "/dev/video10")
+    finding = worst(loopback.check_readers(machine.world()))
+    assert finding.status is Status.FAILED
+    assert finding.cure.endswith("max_openers=10")
+
+
+def test_few_places_are_a_warning(machine: Machine) -> None:
+    machine.loopback(max_openers="2")
+    finding = worst(loopback.check_readers(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure.endswith("exclusive_caps=1 max_openers=10")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "takes any format"),
+        ({"format": FULL_HD, "state": "capture", "keep_format": True}, "is kept at"),
+        ({"format": FULL_HD}, "is kept at"),
+    ],
+)
+def test_a_free_or_fitting_format_is_ok(
+    machine: Machine, facts: dict[str, Any], words: str
+) -> None:
+    machine.loopback(**facts)
+    finding = only(loopback.check_format(machine.world(**VIRTUAL)))
+    assert finding.status is Status.OK
+    assert words in finding.what
+
+
+def test_our_own_writer_is_ok_whatever_it_writes(machine: Machine) -> None:
+    machine.loopback(format="YUYV:640x480@30", state="capture")
+    machine.program(3, "vcsharp", "/dev/video10")
+    assert only(loopback.check_format(machine.world(**VIRTUAL))).status is Status.OK
+
+
+@pytest.mark.parametrize("holder", ["obs", None])
+def test_another_writer_is_found_even_in_our_format(machine: Machine, holder: str | None) -> None:
+    machine.loopback(format=FULL_HD, state="capture")
+    if holder:
+        machine.program(3, holder, "/dev/video10")
+    finding = only(loopback.check_format(machine.world(**VIRTUAL)))
+    assert finding.status is Status.FAILED
+    assert "writes to" in finding.what
+    assert finding.cure == ("kill 3" if holder else "sudo fuser -v /dev/video10")
+
+
+def test_keep_format_at_another_size_is_unset(machine: Machine) -> None:
+    machine.loopback(format="BGR4:640x480@30", state="capture", keep_format=True)
+    finding = only(loopback.check_format(machine.world()))
+    assert finding.status is Status.WARNING
+    assert "keep_format is set" in finding.what
+    assert finding.cure == "v4l2-ctl -d /dev/video10 -c keep_format=0"
+
+
+def test_a_reader_that_holds_another_format_is_named(machine: Machine) -> None:
+    machine.loopback(format="YUYV:640x480@30")
+    machine.program(3, "zoom", "/dev/video10")
+    finding = only(loopback.check_format(machine.world(sink=["/dev/video10"])))
+    assert finding.status is Status.FAILED
+    assert "while zoom (pid 3) has it open" in finding.what
+    assert finding.cure == "kill 3"
+
+
+def test_a_hidden_owner_of_another_format_can_be_followed(machine: Machine) -> None:
+    machine.loopback(format="YUYV:640x480@30", keep_format=None)
+    machine.loopback("video11")
+    finding = loopback.check_format(machine.world(**VIRTUAL))[0]
+    assert finding.status is Status.WARNING
+    assert finding.cure == ("vcsharp run --sink /dev/video10 --size 640x480 --pixel-format YUYV")
+
+
+KERNEL_CHECKS = [kernel.check_secure_boot, kernel.check_dkms, kernel.check_headers]
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+@pytest.mark.parametrize("check", KERNEL_CHECKS)
+def test_the_kernel_matters_only_while_a_wanted_module_is_missing(
+    machine: Machine, check: Callable[[World], list[Finding]]
+) -> None:
+    assert not only(check(machine.world(**PREVIEW))).checked
+    machine.module()
+    assert only(check(machine.world())).what == "not checked: v4l2loopback is loaded"
+
+
+def test_secure_boot_without_uefi_and_switched_off_is_ok(machine: Machine) -> None:
+    assert "no UEFI" in only(kernel.check_secure_boot(machine.world())).what
+    machine.file(SECURE_BOOT, "\6\0\0\0\0")
+    assert only(kernel.check_secure_boot(machine.world())).what == "Secure Boot is off"
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        (None, "/var/lib/dkms/mok.pub"),
+        ("/var/lib/dkms/mok.pub", "/var/lib/dkms/mok.pub"),
+        ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/shim-signed/mok/MOK.der"),
+    ],
+)
+def test_secure_boot_wants_the_key_enrolled(machine: Machine, key: str | None, named: str) -> None:
+    machine.file(SECURE_BOOT, "\6\0\0\0\1")
+    if key:
+        machine.file(key)
+    finding = only(kernel.check_secure_boot(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure == f"sudo mokutil --import {named}"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("SecureBoot enabled\n", "Secure Boot is on"),
+        ("SecureBoot disabled\n", "Secure Boot is off"),
+        ("EFI variables are not supported\n", "cannot tell"),
+        (None, "cannot tell"),
+    ],
+)
+def test_mokutil_is_asked_where_the_firmware_s_variable_is_hidden(
+    machine: Machine, said: str | None, words: str
+) -> None:
+    machine.file("/sys/firmware/efi/systab")
+    if said is not None:
+        machine.says("mokutil --sb-state", said)
+    assert words in only(kernel.check_secure_boot(machine.world())).what
+
+
+def test_dkms_that_is_not_there_or_has_no_such_module_is_ok(machine: Machine) -> None:
+    assert not only(kernel.check_dkms(machine.world())).checked
+    machine.says("dkms status", "\n")
+    assert only(kernel.check_dkms(machine.world())).status is Status.OK
+
+
+def test_dkms_built_for_this_kernel_is_ok(machine: Machine) -> None:
+    line = f"v4l2loopback/0.15.0, {KERNEL}, x86_64: installed"
+    machine.says("dkms status", f"v4l2loopback/0.15.0, 5.1, x86_64: built\n{line}\n")
+    finding = only(kernel.check_dkms(machine.world()))
+    assert finding.what == f"DKMS: {line}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "v4l2loopback/0.12.7, 6.1.0, x86_64: installed",
+        f"v4l2loopback/0.12.7, {KERNEL}, x86_64: built",
+        "v4l2loopback/0.12.7: added",
+    ],
+)
+def test_dkms_that_did_not_build_for_this_kernel_is_a_fault(machine: Machine, line: str) -> None:
+    machine.says("dkms status", line)
+    finding = only(kernel.check_dkms(machine.world(**VIRTUAL)))
+    assert finding.status is Status.FAILED
+    assert finding.cure == f"sudo dkms autoinstall -k {KERNEL}"
+    assert "log" not in finding.what.replace("v4l2loopback", "")
+    machine.file("/var/lib/dkms/v4l2loopback/0.12.7/build/make.log")
+    finding = only(kernel.check_dkms(machine.world()))
+    assert finding.status is Status.WARNING
+    assert "/var/lib/dkms/v4l2loopback/0.12.7/build/make.log" in finding.what
+
+
+def test_dkms_that_fails_is_told(machine: Machine) -> None:
+    machine.says("dkms status", "", 2, "Error!\nCould not open tree\n")
+    assert only(kernel.check_dkms(machine.world())).what == "dkms answers: Could not open tree"
+
+
+def test_missing_headers_are_told_unless_the_module_is_built(machine: Machine) -> None:
+    assert not only(kernel.check_headers(machine.world())).checked
+    dep = machine.file(f"/lib/modules/{KERNEL}/modules.dep")
+    finding = only(kernel.check_headers(machine.world(**VIRTUAL)))
+    assert finding.status is Status.FAILED
+    assert finding.cure == f"sudo apt install linux-headers-{KERNEL}"
+    assert only(kernel.check_headers(machine.world())).status is Status.WARNING
+    machine.file(f"/lib/modules/{KERNEL}/build/Makefile")
+    assert only(kernel.check_headers(machine.world())).status is Status.OK
+    dep.write_text("v4l2loopback.ko:")
+    assert "no headers needed" in only(kernel.check_headers(machine.world())).what
+
+
+def test_udev_is_not_asked_where_it_does_not_run(machine: Machine) -> None:
+    machine.loopback()
+    assert not only(desktop.check_udev(machine.world())).checked
+
+
+@pytest.mark.parametrize(
+    ("state", "listed", "status", "words"),
+    [
+        ("capture", "E:ID_V4L_CAPABILITIES=:capture:\n", Status.OK, "as a camera"),
+        ("capture", "E:ID_V4L_CAPABILITIES=:video_output:\n", Status.WARNING, "':video_output:'"),
+        ("capture", "E:ID_V4L_VERSION=2\n", Status.WARNING, "'nothing'"),
+        ("output", "E:ID_V4L_CAPABILITIES=:video_output:\n", Status.OK, "nobody writes"),
+    ],
+)
+def test_udev_s_book_is_compared_with_the_device(
+    machine: Machine, state: str, listed: str, status: Status, words: str
+) -> None:
+    machine.loopback(state=state)
+    machine.file("/run/udev/data/c81:10", listed)
+    finding = only(desktop.check_udev(machine.world()))
+    assert finding.status is status
+    assert words in finding.what
+    if status is not Status.OK:
+        assert finding.cure == "sudo udevadm trigger --action=change --name-match=/dev/video10"
+
+
+def dump(*paths: str) -> str:
+    nodes = [
+        {"info": {"props": {"media.class": "Video/Source", "api.v4l2.path": path}}}
+        for path in paths
+    ]
+    return json.dumps([*nodes, {"info": None}, {"info": {"props": {"media.class": "Audio/Sink"}}}])
+
+
+def test_pipewire_sees_the_device_or_has_to_look_again(machine: Machine) -> None:
+    machine.loopback(state="capture")
+    machine.says("pw-dump", dump("/dev/video10"))
+    assert only(desktop.check_pipewire(machine.world())).status is Status.OK
+    machine.says("pw-dump", dump("/dev/video0"))
+    finding = only(desktop.check_pipewire(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure == "systemctl --user restart wireplumber"
+
+
+def test_pipewire_is_not_blamed_while_nobody_writes(machine: Machine) -> None:
+    machine.loopback()
+    assert "nobody writes" in only(desktop.check_pipewire(machine.world())).what
+
+
+def test_pipewire_may_be_missing_or_not_running(machine: Machine) -> None:
+    machine.loopback(state="", captures=True)
+    finding = only(desktop.check_pipewire(machine.world()))
+    assert finding.what == "not checked: PipeWire is not installed (no pw-dump)"
+    machine.says("pw-dump", "", 255, "can't connect: Host is down\n")
+    finding = only(desktop.check_pipewire(machine.world()))
+    assert finding.what.endswith("can't connect: Host is down")
+    assert not finding.checked
+
+
+SNAPS = """\
+Interface  Plug             Slot     Notes
+camera     chromium:camera  :camera  manual
+camera     firefox:camera   -        -
+network    firefox:network  :network -
+"""
+
+
+def test_sandboxes_that_are_not_installed_are_not_checked(machine: Machine) -> None:
+    assert not only(desktop.check_sandbox(machine.world())).checked
+
+
+def test_snaps_without_camera_are_told(machine: Machine) -> None:
+    machine.says("snap connections --all", SNAPS)
+    finding = only(desktop.check_sandbox(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure == "sudo snap connect firefox:camera"
+    machine.says("snap connections --all", SNAPS.replace("camera   -   ", "camera   :camera"))
+    assert only(desktop.check_sandbox(machine.world())).status is Status.OK
+    machine.says("snap connections --all", "", 1, "error: cannot communicate with server")
+    assert not only(desktop.check_sandbox(machine.world())).checked
+
+
+def test_flatpaks_that_were_refused_the_camera_are_told(machine: Machine) -> None:
+    head = "Table   Object App                 Permissions Data\n"
+    machine.says("flatpak permissions", f"{head}devices camera org.mozilla.firefox no 0x00\n")
+    finding = only(desktop.check_sandbox(machine.world()))
+    assert finding.status is Status.WARNING
+    assert finding.cure == "flatpak permission-set devices camera org.mozilla.firefox yes"
+    machine.says("flatpak permissions", f"{head}devices camera org.mozilla.firefox yes 0x00\n")
+    assert only(desktop.check_sandbox(machine.world())).status is Status.OK
+    machine.says("flatpak permissions", "", 1, "error: no session bus")
+    assert not only(desktop.check_sandbox(machine.world())).checked
