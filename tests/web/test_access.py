@@ -158,6 +158,7 @@ def test_a_screen_reader_is_given_roles_and_states(page):
           - region "Sharpening":
             - slider "Strength"
             - group "Model":
+              - radio /auto/
               - radio /nano/ [checked]
               - radio /none/
           - region "Source":

@@ -85,18 +85,25 @@ function tick(group, value) {
 function modelChoice(choice) {
   const cost = choice.mac_per_px ? `${(choice.mac_per_px / 1000).toFixed(1)} kMAC per pixel` : "";
   const radio = made("input", { type: "radio", name: "model", value: choice.model });
-  const title = choice.model === "none" ? "none" : choice.model;
   return made("label", { class: "choice" }, radio,
-    made("span", { class: "choice-text" }, made("strong", {}, title),
+    made("span", { class: "choice-text" }, made("strong", {}, choice.model),
       made("span", { class: "fine" }, choice.summary), made("span", { class: "fine cost" }, cost)));
+}
+
+function automatic(state) {
+  const now = state?.options.model === "auto" ? `: ${state.engine.model}` : "";
+  return { model: "auto", summary: `what suits this machine${now}`, mac_per_px: 0 };
 }
 
 function furnishModels(daemon) {
   let known = [];
   const draw = () => {
     const current = daemon.state?.options.model;
-    const missing = current && !known.some((choice) => choice.model === current);
-    const all = missing ? [{ model: current, summary: "chosen elsewhere", mac_per_px: 0 }, ...known] : known;
+    const all = [...known];
+    if (!all.some((choice) => choice.model === "auto")) all.unshift(automatic(daemon.state));
+    if (current && !all.some((choice) => choice.model === current)) {
+      all.unshift({ model: current, summary: "chosen elsewhere", mac_per_px: 0 });
+    }
     setContent(element("model-list"), JSON.stringify(all), () => all.map(modelChoice));
     tick(element("model"), current);
   };

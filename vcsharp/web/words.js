@@ -68,7 +68,7 @@ const SINK = {
   reopening: ["bad", "is away: trying again"],
 };
 
-const VIEWERS = { true: "a program is looking", false: "nobody is looking" };
+const VIEWERS = { true: "somebody is looking", false: "nobody is looking" };
 
 export function sinkWords(sink) {
   let [level, verb] = SINK[sink.state] ?? ["busy", sink.state];
