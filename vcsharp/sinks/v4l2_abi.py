@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from enum import IntEnum
 
-from vcsharp.videodev import READ_WRITE, WRITE, request
+from vcsharp.videodev import READ, READ_WRITE, WRITE, request
 
 BUF_TYPE_VIDEO_OUTPUT = 2
 FIELD_NONE = 1
@@ -96,9 +96,106 @@ class StreamParm(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("parm", _ParmUnion)]
 
 
+class Control(ctypes.Structure):
+    """struct v4l2_control, 8 bytes."""
+
+    _fields_ = [("id", ctypes.c_uint32), ("value", ctypes.c_int32)]
+
+
+class RequestBuffers(ctypes.Structure):
+    """struct v4l2_requestbuffers, 20 bytes."""
+
+    _fields_ = [
+        ("count", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("memory", ctypes.c_uint32),
+        ("capabilities", ctypes.c_uint32),
+        ("flags", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 3),
+    ]
+
+
+class Buffer(ctypes.Structure):
+    """struct v4l2_buffer, 88 bytes on 64-bit machines; `offset` is its union's member for mmap."""
+
+    _fields_ = [
+        ("index", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("bytesused", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("field", ctypes.c_uint32),
+        ("seconds", ctypes.c_long),
+        ("microseconds", ctypes.c_long),
+        ("timecode", ctypes.c_uint8 * 16),
+        ("sequence", ctypes.c_uint32),
+        ("memory", ctypes.c_uint32),
+        ("offset", ctypes.c_ulong),
+        ("length", ctypes.c_uint32),
+        ("reserved2", ctypes.c_uint32),
+        ("request_fd", ctypes.c_int32),
+    ]
+
+
+class EventSubscription(ctypes.Structure):
+    """struct v4l2_event_subscription, 32 bytes."""
+
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32 * 5),
+    ]
+
+
+class Event(ctypes.Structure):
+    """struct v4l2_event, 136 bytes on 64-bit machines; `count` heads its union of 64 bytes."""
+
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("padding", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 60),
+        ("pending", ctypes.c_uint32),
+        ("sequence", ctypes.c_uint32),
+        ("seconds", ctypes.c_long),
+        ("nanoseconds", ctypes.c_long),
+        ("id", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32 * 8),
+    ]
+
+
 S_FMT = request(READ_WRITE, 5, Format)
-S_PARM = request(READ_WRITE, 22, StreamParm)
+REQBUFS = request(READ_WRITE, 8, RequestBuffers)
+QUERYBUF = request(READ_WRITE, 9, Buffer)
 STREAMON = request(WRITE, 18, ctypes.c_int)
+S_PARM = request(READ_WRITE, 22, StreamParm)
+G_CTRL = request(READ_WRITE, 27, Control)
+S_CTRL = request(READ_WRITE, 28, Control)
+DQEVENT = request(READ, 89, Event)
+SUBSCRIBE_EVENT = request(WRITE, 90, EventSubscription)
+
+MEMORY_MMAP = 1
+EVENT_SUB_FL_SEND_INITIAL = 1
+
+
+class CameraEvent(IntEnum):
+    """v4l2loopback's word that a reader starts or stops; `Event.count` is the number of readers."""
+
+    CLIENT_USAGE = 0x10E0_0001
+    """Since release 0.13."""
+    CLIENT_USAGE_PATCHED = 0x0800_0000
+    """Of distributions that had it earlier."""
+
+
+class LoopbackControl(IntEnum):
+    """v4l2loopback's own controls."""
+
+    KEEP_FORMAT = 0x0098_F900
+    """The device stays a camera, in this format, without a writer."""
+    TIMEOUT_MS = 0x0098_F902
+    """A reader that waits for longer is given the picture set aside; 0 lets it wait."""
+    TIMEOUT_IMAGE_IO = 0x0098_F903
+    """Who opens the device next writes the picture set aside."""
 
 
 def fourcc(name: str) -> int:
