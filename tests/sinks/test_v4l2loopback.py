@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,9 +39,25 @@ def sysfs(folder: Path, **attributes: list[str]) -> Path:
     return folder
 
 
+_made: list[LoopbackSink] = []
+
+
+@pytest.fixture(autouse=True)
+def close_sinks() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().close()
+
+
+def make(*arguments, **options) -> LoopbackSink:
+    """A sink that is closed after the test, and its thread with it."""
+    _made.append(LoopbackSink(*arguments, **options))
+    return _made[-1]
+
+
 def make_sink(node: Node, folder: Path, **options) -> tuple[LoopbackSink, FakeKernel]:
     kernel = FakeKernel({DEVICE: node})
-    return LoopbackSink(DEVICE, device=kernel, sysfs=folder, **options), kernel
+    return make(DEVICE, device=kernel, sysfs=folder, **options), kernel
 
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="sizes of 64-bit machines")
@@ -163,11 +180,11 @@ def test_a_camera_is_not_written_to(tmp_path, stream):
 def test_a_device_that_does_not_open_says_what_to_do(tmp_path, stream, code, cure):
     kernel = FakeKernel({}, {DEVICE: code})
     with pytest.raises(SinkError, match=cure):
-        LoopbackSink(DEVICE, device=kernel, sysfs=tmp_path).open(stream)
+        make(DEVICE, device=kernel, sysfs=tmp_path).open(stream)
 
 
 def test_a_missing_device_names_the_modprobe_line_with_its_number(tmp_path, stream):
-    sink = LoopbackSink("/dev/video7", device=FakeKernel({}), sysfs=tmp_path)
+    sink = make("/dev/video7", device=FakeKernel({}), sysfs=tmp_path)
     line = "sudo modprobe v4l2loopback video_nr=7 card_label=vcsharp exclusive_caps=1"
     with pytest.raises(SinkError, match=line):
         sink.open(stream)
@@ -225,7 +242,7 @@ def test_release_0_12_is_told_that_a_writer_streams(tmp_path, stream):
     sysfs(tmp_path, video10=["max_openers"])
     sink, kernel = make_sink(Node(), tmp_path)
     sink.open(stream)
-    assert kernel.requests[-1] == abi.STREAMON
+    assert kernel.requests.index(abi.S_FMT) < kernel.requests.index(abi.STREAMON)
 
 
 def test_later_releases_never_see_a_bare_streamon(tmp_path, stream):
@@ -273,21 +290,21 @@ def test_loopback_devices_are_found_free_ones_and_ours_first(tmp_path):
 
 def test_virtual_takes_the_first_device_that_does_not_refuse(tmp_path, make_results, stream):
     kernel = FakeKernel({"/dev/video10": Node(format_error=errno.EBUSY), "/dev/video11": Node()})
-    sink = LoopbackSink(device=kernel, sysfs=sysfs(tmp_path, video10=[], video11=[]))
+    sink = make(device=kernel, sysfs=sysfs(tmp_path, video10=[], video11=[]))
     assert sink.name == "virtual"
     assert sink.open(stream).startswith("/dev/video11")
     sink.write(make_results(1)[0])
 
 
 def test_virtual_without_a_device_names_the_modprobe_line(tmp_path, stream):
-    sink = LoopbackSink(device=FakeKernel({}), sysfs=tmp_path)
+    sink = make(device=FakeKernel({}), sysfs=tmp_path)
     with pytest.raises(SinkError, match="sudo modprobe v4l2loopback video_nr=10"):
         sink.open(stream)
 
 
 def test_virtual_with_a_forbidden_device_names_the_group(tmp_path, stream):
     kernel = FakeKernel({}, {DEVICE: errno.EACCES})
-    sink = LoopbackSink(device=kernel, sysfs=sysfs(tmp_path, video10=["max_openers"]))
+    sink = make(device=kernel, sysfs=sysfs(tmp_path, video10=["max_openers"]))
     with pytest.raises(SinkError, match="usermod -aG video"):
         sink.open(stream)
 
@@ -296,7 +313,7 @@ def test_a_file_that_is_no_device_is_refused(tmp_path, stream):
     path = tmp_path / "video10"
     path.write_bytes(b"precious")
     with pytest.raises(SinkError, match="not a video device"):
-        LoopbackSink(str(path)).open(stream)
+        make(str(path)).open(stream)
     assert path.read_bytes() == b"precious"
 
 

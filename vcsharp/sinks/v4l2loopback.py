@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import logging
 import os
 from dataclasses import dataclass
@@ -22,8 +21,11 @@ import numpy as np
 from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Bytes, Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
+from vcsharp.sinks import standin
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.base import StreamFormat
+from vcsharp.sinks.consumers import ConsumerWatch
+from vcsharp.sinks.v4l2_device import Device
 
 log = logging.getLogger(__name__)
 
@@ -31,28 +33,6 @@ LABEL = "vcsharp"
 MODPROBE = f"sudo modprobe v4l2loopback video_nr=10 card_label={LABEL} exclusive_caps=1"
 _DRIVER = b"v4l2 loopback"
 _SYSFS = Path("/sys/class/video4linux")
-
-
-class Device:
-    """The system calls a video device is used with; tests put their own kernel in its place."""
-
-    def open(self, path: str) -> int:
-        """A descriptor for reading and writing, as some releases want both."""
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-    def ioctl(
-        self, descriptor: int, request: int, argument: ctypes.Structure | ctypes.c_int
-    ) -> None:
-        """Asks the driver, which answers in `argument`."""
-        fcntl.ioctl(descriptor, request, argument)
-
-    def write(self, descriptor: int, data: Bytes) -> int:
-        """Bytes taken."""
-        return os.write(descriptor, data.data)
-
-    def close(self, descriptor: int) -> None:
-        """Releases the device."""
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +82,17 @@ class LoopbackSink:
         `pixel_format` is what readers get: `YU12` (as vcsharp works) or `YUYV` (for old readers).
         """
         self.name = name
-        self._path, self._sysfs = path, sysfs
+        self._asked, self._path, self._sysfs = path, path, sysfs
         self._pixel_format = pixel_format
         self._kernel = device or Device()
         self._descriptor = -1
+        self._watch: ConsumerWatch | None = None
 
     @property
     def wanted(self) -> bool | None:
         """See `Sink.wanted`."""
-        return None
+        watch = self._watch
+        return watch.wanted if watch is not None else None
 
     def open(self, stream: StreamFormat) -> str:
         """Opens the device and settles its format.
@@ -123,6 +105,8 @@ class LoopbackSink:
                 f"got '{stream.width}x{stream.height}'; give an even --size"
             )
         card = self._open_first(stream)
+        self._watch = ConsumerWatch(f"{self._path}", device=self._kernel, sysfs=self._sysfs)
+        self._watch.start()
         return f'{self._path} "{card}" ({stream.width}x{stream.height} {self._pixel_format})'
 
     def write(self, result: Result) -> None:
@@ -139,17 +123,21 @@ class LoopbackSink:
             )
 
     def close(self) -> None:
-        """Releases the device; readers see that nobody writes any more. Idempotent."""
+        """Releases the device; who still reads it sees that nobody writes any more. Idempotent."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         if self._descriptor >= 0:
             self._kernel.close(self._descriptor)
             self._descriptor = -1
 
     def _open_first(self, stream: StreamFormat) -> str:
         """Opens the device asked for, or the first that does not refuse; returns its label."""
-        if self._path is not None:
-            return self._open_one(self._path, stream)
+        if self._asked is not None:
+            return self._open_one(self._asked, stream)
         refusals: list[str] = []
-        for candidate in find_loopback(self._kernel, self._sysfs):
+        found = find_loopback(self._kernel, self._sysfs)
+        for candidate in sorted(found, key=lambda one: one.path != self._path):
             try:
                 label = self._open_one(candidate.path, stream)
             except SinkError as error:
@@ -171,6 +159,7 @@ class LoopbackSink:
             self._settle_rate(stream.fps)
             if legacy:
                 self._start_streaming()
+            self._set_picture_aside(path, stream)
         except SinkError:
             self.close()
             raise
@@ -190,6 +179,11 @@ class LoopbackSink:
         Without it the device refuses every later writer until the module is loaded anew.
         """
         self._kernel.ioctl(self._descriptor, abi.STREAMON, ctypes.c_int(abi.BUF_TYPE_VIDEO_OUTPUT))
+
+    def _set_picture_aside(self, path: str, stream: StreamFormat) -> None:
+        """Lets a call go on while nobody writes: until vcsharp was restarted, or updated."""
+        data = _packed(standin.picture(stream), self._pixel_format)
+        standin.arm(self._kernel, path, self._descriptor, data.tobytes())
 
     def _settle_format(self, path: str, stream: StreamFormat) -> None:
         wanted = _format(stream, self._pixel_format)
