@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from vcsharp.sources.urls import redact
+from vcsharp.redact import redact
 
 
 class Problem(BaseModel):

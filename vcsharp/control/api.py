@@ -22,7 +22,7 @@ from vcsharp.control.model import Change, ModelChoice, Reloaded, SourceChoice, S
 from vcsharp.control.pictures import Pictures
 from vcsharp.control.runtime import Runtime
 from vcsharp.errors import ModelNotFoundError, SettingsError, VcsharpError
-from vcsharp.sources.urls import redact
+from vcsharp.redact import redact
 
 log = logging.getLogger(__name__)
 
