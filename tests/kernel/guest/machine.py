@@ -123,6 +123,12 @@ def holders(node: Path | str) -> list[int]:
     return found
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Daemon:
     """`vcsharp run` in a process of its own; ended with the context."""
 
