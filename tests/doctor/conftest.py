@@ -65,8 +65,8 @@ class Machine:
         for key in sysfs:
             self.file(f"{entry}/{key}", f"{facts.pop(key, sysfs[key])}\n")
         self.file(f"/dev/{node}")
-        facts = {"card": "vcsharp", "outputs": True, "keep_format": False} | facts
-        self.nodes[node] = VideoNode(node, driver=LOOPBACK_DRIVER, **facts)
+        usual: dict[str, Any] = {"card": "vcsharp", "outputs": True, "keep_format": False}
+        self.nodes[node] = VideoNode(node, driver=LOOPBACK_DRIVER, **(usual | facts))
 
     def program(self, pid: int, name: str, *targets: str, command: str | None = None) -> None:
         """A process that has some devices or sockets open."""

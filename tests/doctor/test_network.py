@@ -12,6 +12,7 @@ import pytest
 from vcsharp import catalogue
 from vcsharp.doctor import network
 from vcsharp.doctor.finding import Finding, Status
+from vcsharp.errors import ModelNotFoundError
 
 from .conftest import Machine
 
@@ -196,7 +197,8 @@ def models(machine: Machine) -> Path:
 
 
 def damage(models: Path) -> None:
-    next((models / "nano").glob("*.onnx")).write_bytes(b"planted")
+    path = next((models / "nano").glob("*.onnx"))
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
 
 
 @pytest.mark.usefixtures("models")
@@ -207,13 +209,11 @@ def test_intact_models_are_ok_and_counted_once(machine: Machine) -> None:
     assert "checksums match" in finding.what
 
 
-@pytest.mark.parametrize(("wanted", "status"), [("auto", Status.FAILED), ("nano", Status.FAILED)])
-def test_a_damaged_model_that_is_wanted_fails(
-    machine: Machine, models: Path, wanted: str, status: Status
-) -> None:
+@pytest.mark.parametrize("wanted", ["auto", "nano"])
+def test_a_damaged_model_that_is_wanted_fails(machine: Machine, models: Path, wanted: str) -> None:
     damage(models)
     finding = only(network.check_models(machine.world(model=wanted)))
-    assert finding.status is status
+    assert finding.status is Status.FAILED
     assert "does not match the checksum" in finding.what
     assert finding.cure == "python3 -m pip install --force-reinstall --no-deps vcsharp"
 
@@ -251,7 +251,7 @@ def test_a_model_that_is_not_there_fails(machine: Machine) -> None:
 
 def test_a_lost_folder_of_models_fails(machine: Machine) -> None:
     def lost() -> Any:
-        raise catalogue.ModelNotFoundError("the symbolic link was lost")
+        raise ModelNotFoundError("the symbolic link was lost")
 
     machine.facts["model_folders"] = lost
     assert only(network.check_models(machine.world())).status is Status.FAILED

@@ -39,4 +39,4 @@ def _ask(instance: str) -> Run:
     except ValidationError:
         return Run(instance, problem="it is another version of vcsharp")
     except (httpx.HTTPError, VcsharpError) as error:
-        return Run(instance, problem=str(error).splitlines()[0] or type(error).__name__)
+        return Run(instance, problem=(str(error).splitlines() or [type(error).__name__])[0])
