@@ -43,13 +43,13 @@ class Machine:
 
     def camera(self, name: str = "video0", **facts: Any) -> None:
         self.file(f"/dev/{name}")
-        facts = {
+        usual: dict[str, Any] = {
             "card": "C920",
             "driver": "uvcvideo",
             "captures": True,
             "modes": GOOD_MODES,
-        } | facts
-        self.nodes[name] = VideoNode(name, **facts)
+        }
+        self.nodes[name] = VideoNode(name, **(usual | facts))
 
     def module(self, version: str = "0.15.4", *, lasting: bool = True) -> None:
         self.file("/sys/module/v4l2loopback/version", f"{version}\n")

@@ -59,7 +59,9 @@ def test_in_a_container_the_camera_has_to_be_handed_in(machine: Machine, mark: s
 def test_a_usb_camera_without_driver_is_recognised(machine: Machine) -> None:
     machine.file("/sys/bus/usb/devices/1-2:1.0/bInterfaceClass", "0e\n")
     (finding,) = camera.check_cameras(machine.world())
-    assert finding.cure == "sudo modprobe uvcvideo"
+    assert (finding.status, finding.cure) == (Status.WARNING, "sudo modprobe uvcvideo")
+    (finding,) = camera.check_cameras(machine.world(source="0"))
+    assert (finding.status, finding.cure) == (Status.FAILED, "sudo modprobe uvcvideo")
 
 
 @pytest.mark.parametrize("source", ["rtsp://me:planted@host/x", "demo", "talk.mp4"])

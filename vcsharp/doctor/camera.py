@@ -15,6 +15,10 @@ from vcsharp.sources.urls import redact
 _CAMERA = re.compile(r"\d{1,3}|/dev/(video\d+|v4l/.+)")
 _VIDEO_CLASS = "0e"
 """bInterfaceClass of a USB camera."""
+_NO_DRIVER = (
+    "a USB camera is plugged in, but the kernel made no /dev/video for it",
+    "sudo modprobe uvcvideo",
+)
 _RATE_TOLERANCE = 0.5
 """Frames per second: cameras call 29.97 thirty."""
 _USUAL_SIZE, _USUAL_FPS = (1920, 1080), 30.0
@@ -79,6 +83,8 @@ def _named(world: World, name: str, cameras: Sequence[VideoNode]) -> Finding:
     for camera in cameras:
         if camera.name == name:
             return _found(world, camera)
+    if not cameras and _usb_camera(world):
+        return failed(*_NO_DRIVER)
     others = ", ".join(camera.path for camera in cameras)
     known = any(node.name == name for node in world.nodes())
     fact = "takes no pictures: a metadata or output node" if known else "is not there"
@@ -111,8 +117,7 @@ def _without_pictures(world: World) -> list[Finding]:
 
 def _none(world: World) -> Finding:
     if _usb_camera(world):
-        what = "a USB camera is plugged in, but the kernel made no /dev/video for it"
-        return warning(what, "sudo modprobe uvcvideo")
+        return warning(*_NO_DRIVER)
     what = "no camera: 'vcsharp run' will show its demo scene; plug one in"
     cure = "vcsharp doctor --only cameras"
     if world.path("/.dockerenv").exists() or world.path("/run/.containerenv").exists():
