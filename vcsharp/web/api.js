@@ -1,6 +1,7 @@
 // The daemon, as this page knows it: questions, changes, and the newest state that is true.
 
 const TIMEOUT_MS = 10_000;
+export const PROMPT_MS = 5000; // for what is asked all the time
 const NO_ANSWER = "vcsharp does not answer. Is it still running?";
 const STRANGER = "This page's key is not valid any more. Open the page again with: vcsharp ui";
 
@@ -11,8 +12,8 @@ export class Silent extends Error {}
 export class Stranger extends Error {}
 
 /** The reply to a question; errors carry a sentence for people. */
-export async function ask(method, path, wish) {
-  const options = { method, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) };
+export async function ask(method, path, wish, timeoutMs = TIMEOUT_MS) {
+  const options = { method, cache: "no-store", signal: AbortSignal.timeout(timeoutMs) };
   // Also without a body: a page of somebody else's could not send this without asking first.
   if (method !== "GET") options.headers = { "Content-Type": "application/json" };
   if (wish) options.body = JSON.stringify(wish);
@@ -59,7 +60,7 @@ export class Daemon {
   async poll() {
     const turn = this.#turn;
     try {
-      const state = await (await ask("GET", "api/state")).json();
+      const state = await (await ask("GET", "api/state", undefined, PROMPT_MS)).json();
       this.#linked();
       if (turn === this.#turn && this.#open === 0) this.#take(state);
     } catch (error) {

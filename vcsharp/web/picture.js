@@ -1,7 +1,7 @@
 // The live picture: asks for a pair, draws it, asks again. Asking counts as looking, so a hidden
 // page, or one told not to watch, asks for nothing and lets the camera rest.
 
-import { ask, Silent } from "./api.js";
+import { PROMPT_MS, ask, Silent } from "./api.js";
 import { element, setText, sleep } from "./page.js";
 
 const RETRY_MS = 1500;
@@ -45,7 +45,7 @@ function show(canvas, bitmap) {
 
 /** Asks once; returns why there is no picture, or nothing. */
 async function step() {
-  const reply = await ask("GET", `api/pair?after=${number}`);
+  const reply = await ask("GET", `api/pair?after=${number}`, undefined, PROMPT_MS);
   if (reply.status === 204) return stage.dataset.state === "live" ? "" : undefined;
   const body = await reply.arrayBuffer();
   if (body.byteLength === 0) return ENDED;
