@@ -81,7 +81,7 @@ class UsbCamera:
     @property
     def node(self) -> Path | None:
         """The capture node, by the name that stays the same."""
-        found = sorted(Path("/dev/v4l/by-id").glob("*-index0")) if self._process else []
+        found = sorted(Path("/dev").glob("v4l/by-id/*-index0")) if self._process else []
         return found[0] if found else None
 
     def plug(self) -> None:
@@ -99,7 +99,7 @@ class UsbCamera:
             self._process.terminate()
             self._process.wait(10)
             self._process = None
-            until(lambda: not any(Path("/dev/v4l/by-id").glob("*-index0")), 10)
+            until(lambda: not any(Path("/dev").glob("v4l/by-id/*-index0")), 10)
 
     def hang(self) -> None:
         """Stops the pictures, and starts them when called again."""
@@ -168,8 +168,9 @@ class Daemon:
         return self._process.poll()
 
     def wait_writing(self, timeout_s: float = 30) -> bool:
-        """Until the virtual camera can be read."""
-        return bool(until(lambda: is_camera() or self.ended is not None, timeout_s)) and is_camera()
+        """Until the daemon says that it feeds its output, and that can be read."""
+        until(lambda: self.ended is not None or "sink: " in self.said, timeout_s)
+        return self.ended is None and bool(until(is_camera, 5))
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -188,7 +189,7 @@ class Daemon:
 
 
 def is_camera() -> bool:
-    """Whether a program that looks for cameras takes the virtual one for one, fed by a writer."""
+    """Whether the virtual camera is held open and has a format."""
     if not holders(DEVICE):
         return False
     answer = shell("v4l2-ctl", "-d", DEVICE, "--get-fmt-video").stdout

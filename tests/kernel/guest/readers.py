@@ -28,16 +28,22 @@ class Seen:
     fourcc: str = ""
     at_s: list[float] = field(default_factory=list)
     numbers: list[int | None] = field(default_factory=list)
-    torn: int = 0
+    tears: list[str] = field(default_factory=list)
+    """Where two pictures were seen in one, and which they were."""
     last: pictures.Picture | None = None
 
     def add(self, image: pictures.Picture) -> None:
         """`image` may be the luma alone."""
         top, bottom = pictures.numbers(image)
-        self.torn += top != bottom
+        if top != bottom:
+            self.tears.append(f"{top} over {bottom} in picture {len(self.at_s)}")
         self.numbers.append(top if top == bottom else None)
         self.at_s.append(time.monotonic())
         self.last = image
+
+    @property
+    def torn(self) -> int:
+        return len(self.tears)
 
     @property
     def fps(self) -> float:
@@ -147,3 +153,4 @@ def watching() -> Iterator[subprocess.Popen[bytes]]:
 if __name__ == "__main__":
     while True:
         opencv(1000)
+        time.sleep(0.2)

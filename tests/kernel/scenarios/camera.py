@@ -34,7 +34,9 @@ def judge(program: str, seen: readers.Seen, before: float) -> None:
     cv2.imwrite(str(OUT / f"{program}.png"), image)
     size = (image.shape[1], image.shape[0])
     check(f"{program}-format", size == (WIDTH, HEIGHT) and seen.fourcc in ("YU12", "I420"), size)
-    check(f"{program}-whole", seen.torn == 0, f"{seen.torn} of {len(seen.numbers)} torn")
+    check(
+        f"{program}-whole", seen.torn == 0, f"{seen.torn} of {len(seen.numbers)} torn {seen.tears}"
+    )
     order = f"{seen.advanced} went by" if not seen.backwards else f"came as {seen.numbers}"
     check(f"{program}-order", seen.backwards == 0 < seen.advanced, order)
     error = pictures.bar_error(image)

@@ -54,11 +54,14 @@ class Bench:
         return self.look()
 
     def shows_camera(self, timeout_s: float) -> bool:
-        """Whether the page comes to show the camera's own picture."""
+        """Whether the page comes to show the camera's own picture, and that advances."""
         end = time.monotonic() + timeout_s
+        before: int | None = None
         while time.monotonic() < end:
-            if self.look().number is not None:
+            number = self.look().number
+            if None not in (number, before) and number != before:
                 return True
+            before = number
             time.sleep(0.5)
         return False
 
@@ -139,7 +142,8 @@ def main() -> None:
         survives(bench, "restarted", bench.restart, 10)
         survives(bench, "killed", bench.kill, 10)
         survives(bench, "upgraded", bench.upgrade, GAP_S + 10)
-        check("daemon-stops", bench.daemon.stop()[0] == 0)
+        status, took_s = bench.daemon.stop()
+        check("daemon-stops", status == 0, f"status {status} in {took_s:.1f} s")
     finish()
 
 

@@ -53,7 +53,8 @@ def prepared(camera: UsbCamera) -> None:
     says("prepared-camera", found, "cameras", "HD USB Camera", bad=False)
     says("prepared-devices", found, "devices", bad=False)
     node = camera.node
-    with daemon("--source", node, "--sink", "virtual", "--size", "640x360"):
+    wish = ("--sink", "virtual", "--size", "640x360", "--on-demand", "off", "--model", "none")
+    with daemon("--source", node, *wish, user="user"):
         says("holder-named", findings(VCSHARP_SOURCE=str(node)), "holders", "vcsharp", bad=False)
     done = shell(*as_user(VCSHARP, "doctor"))
     (OUT / "doctor-for-people.txt").write_text(done.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import cv2
@@ -56,8 +57,12 @@ class NetworkCamera:
 
 
 def shows(page: Page, what: str) -> bool:
-    is_camera = page.sample().number is not None
-    return is_camera == (what == "camera")
+    """`camera` (its picture advances) or `words`."""
+    before = page.sample().number
+    if what == "words":
+        return before is None
+    time.sleep(0.2)
+    return None not in (before, now := page.sample().number) and now != before
 
 
 def breaks(page: Page, name: str, cut: list[str], mend: list[str]) -> None:
