@@ -162,8 +162,9 @@ class FakeKernel(Device):
 
     def _set_format(self, opener: Opener, argument: abi.Format) -> None:
         node = opener.node
-        _fail(node.format_error)
-        self.format = abi.Format.from_buffer_copy(argument)
+        if self.requests[-1] == abi.S_FMT:
+            _fail(node.format_error)
+            self.format = abi.Format.from_buffer_copy(argument)
         pix = argument.fmt.pix
         if node.keeps:
             pix.width, pix.height = node.keeps[:2]

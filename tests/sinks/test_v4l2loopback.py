@@ -144,6 +144,19 @@ def test_another_format_than_asked_is_refused_with_both_named(tmp_path, stream):
     assert kernel.open_now == {}
 
 
+def test_another_pixel_format_names_the_option_that_asks_for_it(tmp_path, stream):
+    sink, _ = make_sink(Node(keeps=(64, 48, "YUYV")), tmp_path)
+    with pytest.raises(SinkFormatError, match="run with --pixel-format YUYV"):
+        sink.open(stream)
+
+
+def test_a_release_that_calls_a_held_format_busy_is_asked_which_it_is(tmp_path, stream):
+    sink, kernel = make_sink(Node(keeps=(640, 360, "YU12"), format_error=errno.EBUSY), tmp_path)
+    with pytest.raises(SinkFormatError, match=r"stays at '640x360 YU12'.*run with --size 640x360"):
+        sink.open(stream)
+    assert kernel.open_now == {}
+
+
 def test_a_size_rounded_up_to_pages_is_accepted(tmp_path, make_results, stream):
     sink, kernel = make_sink(Node(page_bytes=4096), tmp_path)
     sink.open(stream)

@@ -31,13 +31,15 @@ _WIDEST, _GROUND = 0.8, 40
 def arm(kernel: Device, path: str, descriptor: int, picture: bytes) -> bool:
     """Has the driver show `picture`, in the device's format, whenever no frame comes for a while.
 
-    `descriptor` is the writer's, whose format is settled. False where the driver has no such thing.
+    `descriptor` is the writer's, whose format is settled. False where it cannot be: then readers
+    wait for a frame, as they do without vcsharp.
     """
     try:
         _store(kernel, path, descriptor, picture)
         set_control(kernel, descriptor, abi.LoopbackControl.TIMEOUT_MS, TIMEOUT_MS)
     except OSError as error:
         log.debug("%s has no stand-in: %s", path, error.strerror)
+        _disarm(kernel, descriptor)
         return False
     return True
 
@@ -65,6 +67,14 @@ def _write(frame: Frame, words: str, bottom: int, height_px: float) -> None:
     (width, _), _ = cv2.getTextSize(words, _FONT, scale, thickness)
     origin = (frame.width - width) // 2, bottom
     cv2.putText(frame.y, words, origin, _FONT, scale, (white,), thickness, cv2.LINE_AA)
+
+
+def _disarm(kernel: Device, descriptor: int) -> None:
+    """An earlier run may have left the time-out on; its picture is lost, and would be green."""
+    try:
+        set_control(kernel, descriptor, abi.LoopbackControl.TIMEOUT_MS, 0)
+    except OSError:
+        log.debug("the driver has no time-out")
 
 
 def _store(kernel: Device, path: str, descriptor: int, picture: bytes) -> None:

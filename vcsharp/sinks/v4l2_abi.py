@@ -164,6 +164,7 @@ class Event(ctypes.Structure):
     ]
 
 
+G_FMT = request(READ_WRITE, 4, Format)
 S_FMT = request(READ_WRITE, 5, Format)
 REQBUFS = request(READ_WRITE, 8, RequestBuffers)
 QUERYBUF = request(READ_WRITE, 9, Buffer)

@@ -188,14 +188,23 @@ class LoopbackSink:
     def _settle_format(self, path: str, stream: StreamFormat) -> None:
         wanted = _format(stream, self._pixel_format)
         granted = abi.Format.from_buffer_copy(wanted)
-        self._kernel.ioctl(self._descriptor, abi.S_FMT, granted)
+        try:
+            self._kernel.ioctl(self._descriptor, abi.S_FMT, granted)
+        except OSError as error:
+            # 0.13 says so where others grant the format that a reader or writer has.
+            if error.errno != errno.EBUSY or self._already(wanted, granted):
+                raise
         if not _fits(granted.fmt.pix, wanted.fmt.pix):
-            pix = granted.fmt.pix
             raise SinkFormatError(
                 f"'{path}' stays at {_described(granted)} where {_described(wanted)} was asked: "
-                "another program uses it or it has keep_format set; close that program, "
-                f"or run with --size {pix.width}x{pix.height}"
+                "another program reads or writes it, or it has keep_format set; "
+                f"close that program, or run with {_option(granted, wanted)}"
             )
+
+    def _already(self, wanted: abi.Format, current: abi.Format) -> bool:
+        """Whether the device has the wanted format; puts what it has into `current`."""
+        self._kernel.ioctl(self._descriptor, abi.G_FMT, current)
+        return _fits(current.fmt.pix, wanted.fmt.pix)
 
     def _settle_rate(self, fps: Fraction) -> None:
         parameters = abi.StreamParm(type=abi.BUF_TYPE_VIDEO_OUTPUT)
@@ -293,6 +302,14 @@ def _fits(granted: abi.PixFormat, wanted: abi.PixFormat) -> bool:
 def _described(form: abi.Format) -> str:
     pix = form.fmt.pix
     return f"'{pix.width}x{pix.height} {abi.fourcc_name(pix.pixelformat)}'"
+
+
+def _option(granted: abi.Format, wanted: abi.Format) -> str:
+    """The option that asks for what the device has."""
+    has, asked = granted.fmt.pix, wanted.fmt.pix
+    if (has.width, has.height) == (asked.width, asked.height):
+        return f"--pixel-format {abi.fourcc_name(has.pixelformat)}"
+    return f"--size {has.width}x{has.height}"
 
 
 def _packed(frame: Frame, pixel_format: str) -> Bytes:
