@@ -6,23 +6,26 @@ import ctypes
 import errno
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vcsharp import videodev
+from vcsharp.control import client
 from vcsharp.doctor import machine, runs, v4l2, world
 from vcsharp.doctor.machine import Answer
 from vcsharp.doctor.video import Mode, VideoNode, probe
 from vcsharp.doctor.world import Once, this_world
-from vcsharp.errors import SettingsError
 from vcsharp.sources import v4l2_ioctl
+
+from .test_service import state
 
 
 def script(folder: Path, name: str, text: str) -> None:
@@ -249,49 +252,64 @@ def test_structures_have_the_kernel_s_sizes() -> None:
 
 
 @pytest.fixture
-def answering(monkeypatch: Any) -> Any:
-    """Puts a planted answer behind the socket of the run `default`."""
-    import httpx
+def a_run(monkeypatch: Any, tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Puts a socket named `default` in place, which gives one planted answer if it is served."""
+    path = tmp_path / "default.sock"
+    monkeypatch.setattr(runs, "instances", lambda: ["default"])
+    for module in (runs, client):
+        monkeypatch.setattr(module, "find_socket", lambda _: path)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    threads = []
 
-    def plant(answer: Any) -> None:
-        def handle(request: httpx.Request) -> httpx.Response:
-            assert request.url.path == "/api/state"
-            if isinstance(answer, Exception):
-                raise answer
-            code, content = answer
-            return httpx.Response(code, content=content)
+    def serve(answer: bytes) -> None:
+        listener.listen()
+        threads.append(threading.Thread(target=answer_all, args=(listener, answer)))
+        threads[0].start()
 
-        monkeypatch.setattr(runs, "instances", lambda: ["default"])
-        monkeypatch.setattr(runs, "find_socket", lambda _: Path("/x/default.sock"))
-        monkeypatch.setattr(httpx, "HTTPTransport", lambda uds: httpx.MockTransport(handle))
-
-    return plant
+    yield serve
+    if threads:
+        listener.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join()
+    listener.close()
 
 
-def test_a_run_is_asked_for_its_state(answering: Any) -> None:
-    from .test_service import state
+def answer_all(listener: socket.socket, answer: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if connection.recv(4096).startswith(b"GET /api/state"):
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n"
+                    connection.sendall(head.encode() + answer)
 
-    answering((200, state().model_dump_json()))
+
+def test_a_run_is_asked_for_its_state(a_run: Callable[[bytes], None]) -> None:
+    a_run(state().model_dump_json().encode())
     assert runs.running() == [runs.Run("default", state())]
 
 
-def test_a_run_that_answers_nonsense_is_another_version(answering: Any) -> None:
-    answering((200, b'{"version": "9"}'))
-    assert runs.running() == [runs.Run("default", problem="it is another version of vcsharp")]
-
-
-def test_a_run_that_refuses_or_is_dead_is_told(answering: Any) -> None:
-    import httpx
-
-    answering((500, b""))
+def test_a_run_that_answers_nonsense_is_told(a_run: Callable[[bytes], None]) -> None:
+    a_run(b'{"version": "9"}')
     (run,) = runs.running()
-    assert "500" in run.problem
-    answering(httpx.ConnectError("connection refused"))
-    assert runs.running()[0].problem == "connection refused"
-    answering(httpx.ReadTimeout(""))
-    assert runs.running()[0].problem == "ReadTimeout"
-    answering(SettingsError("the folder cannot be trusted"))
-    assert runs.running()[0].problem == "the folder cannot be trusted"
+    assert run.state is None
+    assert "is not of version" in run.problem
+
+
+@pytest.mark.usefixtures("a_run")
+def test_a_socket_that_a_killed_run_left_is_no_run() -> None:
+    assert runs.running() == []
+
+
+def test_a_socket_of_another_user_is_told(monkeypatch: Any) -> None:
+    def refuse(_: str) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(runs, "instances", lambda: ["default"])
+    monkeypatch.setattr(runs, "find_socket", refuse)
+    (run,) = runs.running()
+    assert run.problem == "its socket cannot be opened: Permission denied"
 
 
 def test_without_sockets_nothing_runs(monkeypatch: Any) -> None:

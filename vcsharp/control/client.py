@@ -33,13 +33,14 @@ class Client:
     Every method raises VcsharpError, with `exit_code` 3 where no run answers.
     """
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, timeout_s: float | None = None) -> None:
         self._instance = instance
         self._path = find_socket(instance)
+        self._timeout_s = ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(self._path)),
             base_url="http://vcsharp",
-            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            timeout=httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S),
             trust_env=False,
         )
 
@@ -97,7 +98,7 @@ class Client:
         try:
             reply = self._http.request(method, path, **content)
         except httpx.TimeoutException as error:
-            raise self._failed(f"does not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
+            raise self._failed(f"does not answer within {self._timeout_s:.0f} s") from error
         except httpx.HTTPError as error:
             raise self._failed("broke the connection off; it may have ended") from error
         if reply.is_success:

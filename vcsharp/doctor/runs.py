@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-from pydantic import ValidationError
 
 from vcsharp.control.model import State
 from vcsharp.control.paths import find_socket, instances
@@ -15,28 +15,43 @@ TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A socket, and the run behind it."""
+    """A run by its name, and what it said."""
 
     instance: str
     state: State | None = None
     problem: str = ""
-    """Why it gave no state."""
+    """Why it gave no state: one line."""
 
 
 def running() -> list[Run]:
-    """Every socket of this user's and of system units, asked for its state."""
-    return [_ask(instance) for instance in instances()]
+    """Every run whose socket lies here, asked for its state."""
+    return list(_running())
 
 
-def _ask(instance: str) -> Run:
-    import httpx  # only where there is a socket: it takes a while to load
+def _running() -> Iterator[Run]:
+    for instance in instances():
+        try:
+            if _listens(instance):
+                yield Run(instance, _state(instance))
+        except VcsharpError as error:
+            yield Run(instance, problem=str(error))
+        except OSError as error:  # not ours to open
+            yield Run(instance, problem=f"its socket cannot be opened: {error.strerror}")
 
-    try:
-        transport = httpx.HTTPTransport(uds=str(find_socket(instance)))
-        with httpx.Client(transport=transport, timeout=TIMEOUT_S) as client:
-            answer = client.get("http://vcsharp/api/state").raise_for_status()
-        return Run(instance, State.model_validate_json(answer.content))
-    except ValidationError:
-        return Run(instance, problem="it is another version of vcsharp")
-    except (httpx.HTTPError, VcsharpError) as error:
-        return Run(instance, problem=(str(error).splitlines() or [type(error).__name__])[0])
+
+def _listens(instance: str) -> bool:
+    """False for a socket that a killed run left behind."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(TIMEOUT_S)
+        try:
+            probe.connect(str(find_socket(instance)))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
+def _state(instance: str) -> State:
+    from vcsharp.control.client import Client  # only where there is a run: it loads httpx
+
+    with Client(instance, TIMEOUT_S) as client:
+        return client.state()
