@@ -19,6 +19,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -51,7 +52,16 @@ class Scenario:
     timeout_s: int = 240
 
 
-SCENARIOS = (Scenario("camera", RELEASES),)
+SCENARIOS = (
+    Scenario("camera", RELEASES),
+    Scenario("chromium", RELEASES, 300),
+    Scenario("loopback", RELEASES, 300),
+    Scenario("unplug", timeout_s=400),
+    Scenario("service"),
+    Scenario("doctor"),
+    Scenario("network"),
+    Scenario("portable", ("0.12.7", "0.15.4")),
+)
 
 
 @dataclass(slots=True)
@@ -113,6 +123,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=names, help="this scenario; repeatable")
     parser.add_argument("--release", action="append", choices=RELEASES, help="only on this one")
     parser.add_argument("--engine", choices=("uml", "qemu"), default="uml", help="see lab/boot.sh")
+    cpus = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=min(cpus, 4), help="guests at once")
     parser.add_argument("--rebuild", action="store_true", help="build kernel and guest again")
     return parser.parse_args()
 
@@ -233,7 +245,9 @@ def run(wish: argparse.Namespace) -> list[Outcome]:
     ]
     if not wanted:
         raise KernelTestError("nothing to run: that scenario is not for that release")
-    return [boot(scenario, release, source, wish.engine) for scenario, release in wanted]
+    with ThreadPoolExecutor(wish.jobs) as pool:
+        started = [pool.submit(boot, *one, source, wish.engine) for one in wanted]
+        return [one.result() for one in started]
 
 
 def snapshot(target: Path) -> Path:
