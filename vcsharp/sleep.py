@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -14,8 +15,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 30.0
 """Until the bus is tried again after it went away."""
-POLL_S = 1.0
-"""How late a request to close is noticed."""
+ANSWER_TIMEOUT_S = 5.0
 _NAME, _PATH, _MANAGER = (
     "org.freedesktop.login1",
     "/org/freedesktop/login1",
@@ -24,13 +24,19 @@ _NAME, _PATH, _MANAGER = (
 
 
 class Bus(Protocol):
-    """What is needed of logind. Used by one thread; every method raises OSError when it is gone."""
+    """What is needed of logind.
+
+    Used by one thread, but for `interrupt`; every method raises OSError when the bus is gone.
+    """
 
     def inhibit(self) -> int:
         """A descriptor that puts sleep off while it is open."""
 
-    def next_change(self, timeout_s: float) -> bool | None:
-        """True: about to sleep; False: awake again; None: nothing within the time."""
+    def next_change(self) -> bool:
+        """Waits for it. True: about to sleep; False: awake again."""
+
+    def interrupt(self) -> None:
+        """Lets `next_change` fail at once, now and later. For any thread."""
 
     def close(self) -> None:
         """Hangs up."""
@@ -54,6 +60,9 @@ class SleepWatch:
         self._on_sleep, self._on_wake = on_sleep, on_wake
         self._connect = connect or _system_bus
         self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._bus: Bus | None = None
+        self._known = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -65,34 +74,44 @@ class SleepWatch:
 
     def close(self) -> None:
         """Ends the watch. Idempotent."""
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
+            if self._bus is not None:
+                self._bus.interrupt()
         if self._thread is not None:
-            self._thread.join(2 * POLL_S)
+            self._thread.join(ANSWER_TIMEOUT_S)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                bus = self._connect()
+                self._watch_once()
             except OSError as error:
-                log.debug("no word about sleep on this system: %s", error)
+                if not self._closed.is_set():
+                    log.debug("no word about sleep from the system: %s", error)
+            if not self._known:  # there never was one: a system without logind
                 return
-            try:
-                self._watch(bus)
-            except OSError as error:
-                log.debug("the system bus went away: %s", error)
-            finally:
-                bus.close()
             self._closed.wait(RETRY_S)
+
+    def _watch_once(self) -> None:
+        bus = self._connect()
+        with self._lock:
+            self._bus = bus
+        try:
+            self._watch(bus)
+        finally:
+            with self._lock:
+                self._bus = None
+                bus.close()
 
     def _watch(self, bus: Bus) -> None:
         inhibitor = bus.inhibit()
+        self._known = True
         try:
             while not self._closed.is_set():
-                sleeping = bus.next_change(POLL_S)
-                if sleeping:
+                if bus.next_change():
                     self._on_sleep()
                     inhibitor = _released(inhibitor)
-                elif sleeping is False:
+                else:
                     self._on_wake()
                     inhibitor = bus.inhibit() if inhibitor < 0 else inhibitor
         finally:
@@ -113,11 +132,11 @@ class _LogindBus:
         from jeepney import MatchRule, message_bus
 
         self._connection = connection
-        rule = MatchRule(
-            type="signal", sender=_NAME, interface=_MANAGER, member="PrepareForSleep", path=_PATH
-        )
-        self._call(message_bus.AddMatch(rule))
+        # Not by sender: the bus writes the number of a connection there, and a new one after
+        # logind was started again.
+        rule = MatchRule(type="signal", interface=_MANAGER, member="PrepareForSleep", path=_PATH)
         self._signals = connection.filter(rule, bufsize=16).__enter__()
+        self._call(message_bus.AddMatch(rule))
 
     def inhibit(self) -> int:
         from jeepney import DBusAddress, new_method_call
@@ -127,33 +146,51 @@ class _LogindBus:
         (descriptor,) = self._call(new_method_call(address, "Inhibit", "ssss", what))
         return int(descriptor.to_raw_fd())
 
-    def next_change(self, timeout_s: float) -> bool | None:
-        try:
-            message = self._connection.recv_until_filtered(self._signals, timeout=timeout_s)
-        except TimeoutError:
-            return None
-        except ConnectionError as error:
-            raise OSError(str(error)) from error
-        return bool(message.body[0])
+    def next_change(self) -> bool:
+        from jeepney import HeaderFields
+
+        while True:
+            message = self._connection.recv_until_filtered(self._signals)
+            if message.header.fields.get(HeaderFields.sender) == self._logind():
+                return bool(message.body[0])
+
+    def interrupt(self) -> None:
+        with suppress(OSError):  # the bus was faster
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with suppress(OSError):
             self._connection.close()
+
+    def _logind(self) -> str:
+        """The connection that is logind now; any program may send what looks like its signals."""
+        from jeepney import message_bus
+
+        (owner,) = self._call(message_bus.GetNameOwner(_NAME))
+        return str(owner)
 
     def _call(self, message: Any) -> Any:
         from jeepney import DBusErrorResponse
         from jeepney.wrappers import unwrap_msg
 
         try:
-            return unwrap_msg(self._connection.send_and_get_reply(message, timeout=5))
+            return unwrap_msg(
+                self._connection.send_and_get_reply(message, timeout=ANSWER_TIMEOUT_S)
+            )
         except DBusErrorResponse as error:
             raise OSError(f"logind refuses: {error.name}") from error
 
 
 def _system_bus() -> Bus:
+    from jeepney import DBusErrorResponse
     from jeepney.io.blocking import open_dbus_connection
 
     try:
-        return _LogindBus(open_dbus_connection(bus="SYSTEM", enable_fds=True))
-    except (KeyError, ValueError) as error:  # an address that cannot be read
+        connection = open_dbus_connection(bus="SYSTEM", enable_fds=True)
+    except (KeyError, ValueError, DBusErrorResponse) as error:  # an address that cannot be read
         raise OSError(f"no system bus: {error}") from error
+    try:
+        return _LogindBus(connection)
+    except OSError:
+        connection.close()
+        raise

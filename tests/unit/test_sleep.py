@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -15,28 +14,34 @@ from vcsharp.sleep import SleepWatch
 
 
 class FakeBus:
-    """Announces what is planned; an exception in the plan is raised."""
+    """Announces what is planned, then waits; an exception in the plan is raised."""
 
-    def __init__(self, *plan: bool | Exception | None) -> None:
+    def __init__(self, *plan: bool | Exception, refusing: bool = False) -> None:
         self.plan = list(plan)
+        self.refusing = refusing
         self.taken: list[int] = []
         self.closed = False
-        self.quiet = threading.Event()
+        self.quiet, self.interrupted = threading.Event(), threading.Event()
 
     def inhibit(self) -> int:
+        if self.refusing:
+            raise OSError("logind refuses")
         descriptor = os.open(os.devnull, os.O_RDONLY)
         self.taken.append(descriptor)
         return descriptor
 
-    def next_change(self, timeout_s: float) -> bool | None:
+    def next_change(self) -> bool:
         if not self.plan:
             self.quiet.set()
-            time.sleep(0.01)
-            return None
+            self.interrupted.wait(60)
+            raise OSError("interrupted")
         step = self.plan.pop(0)
         if isinstance(step, Exception):
             raise step
         return step
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def close(self) -> None:
         self.closed = True
@@ -74,7 +79,7 @@ def watch(connect: Callable[[], FakeBus]) -> tuple[SleepWatch, list[tuple[str, b
 
 
 def test_sleep_is_put_off_until_devices_are_let_go_and_no_longer() -> None:
-    bus = FakeBus(None, True, False, True, False)
+    bus = FakeBus(True, False, True, False)
     watcher, told = watch(lambda: bus)
     watcher.start()
     assert bus.quiet.wait(10)
@@ -85,14 +90,44 @@ def test_sleep_is_put_off_until_devices_are_let_go_and_no_longer() -> None:
     assert not is_open(bus.taken[-1])
 
 
-def test_a_bus_that_goes_away_is_asked_again() -> None:
-    buses = [FakeBus(OSError("gone")), FakeBus(True, False)]
-    second = buses[1]
-    watcher, told = watch(lambda: buses.pop(0))
+def test_a_bus_that_goes_away_is_asked_again_and_again() -> None:
+    last = FakeBus(True, False)
+    answers: list[FakeBus | OSError] = [FakeBus(OSError("gone")), OSError("not yet"), last]
+
+    def connect() -> FakeBus:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    watcher, told = watch(connect)
     watcher.start()
-    assert second.quiet.wait(10)
+    assert last.quiet.wait(10)
     assert [word for word, _ in told] == ["sleep", "wake"]
     watcher.close()
+
+
+def test_a_system_without_logind_is_asked_once() -> None:
+    bus = FakeBus(refusing=True)
+    buses = [bus]
+    watcher, _ = watch(lambda: buses.pop())
+    watcher.start()
+    assert watcher._thread is not None
+    watcher._thread.join(10)
+    assert not watcher._thread.is_alive()
+    assert bus.closed
+    watcher.close()
+
+
+def test_closing_ends_the_thread_that_waits_for_the_bus() -> None:
+    bus = FakeBus()
+    watcher, _ = watch(lambda: bus)
+    watcher.start()
+    assert bus.quiet.wait(10)
+    watcher.close()
+    assert watcher._thread is not None
+    assert not watcher._thread.is_alive()
+    assert bus.closed
 
 
 def test_a_waking_that_was_not_announced_takes_no_second_delay() -> None:
