@@ -11,12 +11,15 @@ import time
 log = logging.getLogger(__name__)
 
 US_PER_S = 1_000_000
+PATIENCE_S = 1.0
+"""For words of which none may be lost, where the manager has much to read."""
 
 
 class Notifier:
     """Sends datagrams to the service manager; does nothing where there is none.
 
-    Thread-safety: every method may be called from any thread. None raises or waits.
+    Thread-safety: every method may be called from any thread. None raises; `progress` never waits,
+    the others a second at most.
     """
 
     def __init__(self, address: str = "", watchdog_s: float = 0.0) -> None:
@@ -52,7 +55,8 @@ class Notifier:
             if now_s - self._told_s < self._period_s:
                 return
             self._told_s = now_s
-        self._send("WATCHDOG=1")
+        if not self._send("WATCHDOG=1", patience_s=0):  # a frame must not wait for the manager
+            self._told_s = float("-inf")  # so the next one tells
 
     def reloading(self) -> None:
         """The settings are being read again; `ready` follows."""
@@ -62,15 +66,17 @@ class Notifier:
         """The end has begun."""
         self._send("STOPPING=1")
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, patience_s: float = PATIENCE_S) -> bool:
         if not self._address:
-            return
+            return False
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.settimeout(0)  # whoever does not listen must not hold a frame up
-                sender.sendto(text.encode(), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(patience_s)
+                sender.sendto(text.encode(errors="replace"), self._address)
         except OSError as error:
             log.debug("the service manager does not listen: %s", error)
+            return False
+        return True
 
 
 def _one_line(text: str) -> str:

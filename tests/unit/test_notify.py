@@ -69,6 +69,23 @@ def test_proofs_of_life_are_sent_twice_in_a_watchdogs_time(
     assert heard(listener) == ["WATCHDOG=1"] * 4
 
 
+def test_a_proof_that_was_not_heard_is_sent_with_the_next_picture(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = Notifier.from_environment()
+    address = Path(listener.getsockname())
+    away = address.with_name("away")
+    deaf = Notifier(str(address), watchdog_s=3600)
+    address.rename(away)
+    deaf.progress()
+    away.rename(address)
+    deaf.progress()
+    deaf.progress()
+    assert heard(listener) == ["WATCHDOG=1"]
+    notifier.ready("a name with no meaning: \udcff")
+    assert heard(listener) == ["READY=1\nSTATUS=a name with no meaning: ?"]
+
+
 @pytest.mark.parametrize(("usec", "pid"), [("0", "0"), ("junk", ""), ("5000000", "1")])
 def test_nobody_watches_this_process(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch, usec: str, pid: str
