@@ -29,6 +29,7 @@ TRAITS = {
     "pyvirtualcam": (True, True, False),
     "virtual": (True, True, False),
 }
+WANTED = {"null": True, "digest": True, "mp4": True, "mkv": True, "pyvirtualcam": None}
 NAMES = [name for name in TRAITS if name != "virtual" or sys.platform == "linux"]
 
 
@@ -90,6 +91,15 @@ def test_a_sink_says_what_it_is(name, tmp_path):
     made = make(name, tmp_path)
     assert (made.realtime, made.paced, made.dresses) == TRAITS[name]
     assert made.name.endswith(name)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_files_always_want_pictures_and_who_cannot_tell_says_so(name, tmp_path, cameras, stream):
+    made = make(name, tmp_path)
+    assert made.wanted is WANTED[name]
+    made.open(stream)
+    assert made.wanted is WANTED[name]
+    made.close()
 
 
 def test_a_sink_opens_with_one_line_takes_frames_and_closes_twice(sink, make_results, stream):
