@@ -51,7 +51,7 @@ class FileSource:
         """Opens the file and decodes its first picture, so that whatever opens can also be read."""
         self._check_path()
         try:
-            self._container = av.open(str(self._path))
+            self._container = av.open(str(self._path), metadata_errors="replace")
             return self._start(self._video_stream())
         except FFmpegError as error:
             self.close()
@@ -109,10 +109,17 @@ class FileSource:
             )
         for stream in container.streams.video:
             if not stream.disposition & Disposition.attached_pic:
-                return stream
+                return self._decodable(stream)
         raise SourceError(
             f"'{self.name}' holds no video stream (format '{kind}'); choose another file"
         )
+
+    def _decodable(self, stream: VideoStream) -> VideoStream:
+        if stream.codec_context is None:
+            raise SourceError(
+                f"'{self.name}' holds video that FFmpeg cannot decode; choose another file"
+            )
+        return stream
 
     def _start(self, stream: VideoStream) -> SourceFormat:
         stream.thread_type = "AUTO"

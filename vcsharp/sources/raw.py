@@ -54,7 +54,7 @@ class MjpegDecoder:
 def unpack_yuyv(raw: RawPicture) -> Frame | None:
     """Packed 4:2:2, Y0 Cb Y1 Cr; the width is even."""
     width, height = raw.width, raw.height
-    if raw.buffer.size != 2 * width * height or width % 2:
+    if raw.buffer.size != 2 * width * height or width % 2 or not raw.buffer.size:
         return None
     y = cv2.extractChannel(raw.buffer.reshape(height, width, 2), 0)
     pairs = raw.buffer.reshape(height, width // 2, 4)

@@ -71,6 +71,7 @@ class StreamSource:
                 self._url,
                 options=self._options(),
                 timeout=(self._open_timeout_s, self._read_timeout_s),
+                metadata_errors="replace",
             )
             stream = self._video_stream(self._container)
             self._packets = self._container.demux(stream)
@@ -127,6 +128,11 @@ class StreamSource:
         if not container.streams.video:
             raise SourceError(f"'{self.name}' holds no video; check the path behind the host name")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise SourceError(
+                f"'{self.name}' sends a kind of video that FFmpeg cannot decode; "
+                "set the camera to H.264"
+            )
         # Threads that decode whole frames in parallel each hold one back.
         stream.thread_type, stream.thread_count = "SLICE", 1
         stream.codec_context.flags |= Flags.low_delay
