@@ -15,12 +15,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from vcsharp.catalogue import Model
 from vcsharp.engine.backend import store
 from vcsharp.engine.tiling import Plan, Tile
 from vcsharp.errors import BackendError, BackendUnavailableError
 from vcsharp.frame import Bytes
+
+_OWN_ERRORS = (
+    kind
+    for kind in vars(ort_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+)
+_ERRORS: tuple[type[Exception], ...] = (*_OWN_ERRORS, RuntimeError, ValueError)
+"""`Fail`, `InvalidProtobuf` and so on; they share no base class but Exception."""
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -119,7 +128,9 @@ def _session(path: str, device: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     settings = {"device_id": index or "0"} if kind == "cuda" else {}
     with _translated():
-        session = onnxruntime.InferenceSession(path, options, providers=[(provider, settings)])
+        session = onnxruntime.InferenceSession(
+            path, options, providers=[(provider, settings)], enable_fallback=0
+        )
     # ONNX Runtime falls back to the CPU without a word when a provider cannot start.
     if session.get_providers()[0] != provider:
         raise BackendUnavailableError(
@@ -130,9 +141,9 @@ def _session(path: str, device: str) -> onnxruntime.InferenceSession:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turns the runtime's own exceptions, which share no useful base class, into ours."""
+    """Turns the runtime's own exceptions into ours."""
     try:
         yield
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except _ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BackendError(f"ONNX Runtime failed: {reason}") from error
