@@ -65,7 +65,7 @@ def read(path: Path) -> Still:
     header = read_header(data)
     _refuse_unfit(header)
     pixels, exif, profile = _decode(data)
-    if header.kind == "tiff" and cv2.imcount(str(path)) > 1:
+    if header.kind == "tiff" and _pages(path) > 1:
         log.warning("'%s': only its first page is taken", path)
     if profile and profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         log.warning("'%s': converted to RGB without its colour profile; colours may differ", path)
@@ -148,6 +148,11 @@ def _decode(data: bytes) -> tuple[Pixels, bytes, bytes]:
     found = {kind: np.asarray(block).tobytes() for kind, block in zip(kinds, blocks, strict=True)}
     exif = found.get(cv2.IMAGE_METADATA_EXIF, b"")
     return pixels, exif, found.get(cv2.IMAGE_METADATA_ICCP, b"")
+
+
+def _pages(path: Path) -> int:
+    with _quiet():
+        return cv2.imcount(str(path))
 
 
 def _upright(pixels: Pixels, turned: int) -> Pixels:
