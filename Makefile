@@ -8,7 +8,7 @@ ARGS ?=
 EXTRA := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check bench cover kernel-test install dev clean
+.PHONY: run test check bench cover fuzz kernel-test install dev clean
 
 run: install
 	@exec $(BIN)/vcsharp run $(ARGS)
@@ -28,6 +28,11 @@ bench: dev
 
 cover: dev
 	$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report
+
+# Ten thousand damaged inputs for every parser that faces outside; `make fuzz CASES=100` is a glance.
+CASES ?= 10000
+fuzz: dev
+	VCSHARP_FUZZ_CASES=$(CASES) $(BIN)/pytest tests/fuzz $(wildcard tests/control/test_api_fuzz.py) --durations=0 $(ARGS)
 
 # The program on a real kernel, in a guest that is built first: docs/kernel-tests.md.
 kernel-test: $(VENV)/python

@@ -1,0 +1,116 @@
+"""Thousands of damaged inputs for every parser that reads what others wrote.
+
+`make fuzz` runs 10,000 cases of each; `make test` some dozens. A case is made of its target's name
+and its number alone, so that a finding can be run again:
+
+    python -m tests.fuzz.child 'video file' 4711 1
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from .mutate import mutated
+
+CASES = int(os.environ.get("VCSHARP_FUZZ_CASES", "60"))
+HUNG_S = 60.0
+"""No case takes a second; a loaded machine may be much slower."""
+GROWTH_KIB = 64 * 1024
+"""Memory that allocators may keep; ten thousand leaks of 10 KiB would be more."""
+GROWTH_HANDLES = 4
+TARGETS = (
+    "settings file",
+    "flags and variables",
+    "model card",
+    "model weights",
+    "still picture",
+    "camera buffer",
+    "video file",
+    "rtsp stream",
+)
+
+
+class Child:
+    """A process that runs cases, and what it said."""
+
+    def __init__(self, target: str, first: int, count: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fuzz.child", target, str(first), str(count)],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.target, self.at = target, first
+        self.findings: list[str] = []
+
+    def finish(self) -> None:
+        """Reads to the end; a case that hangs or takes the process with it is a finding."""
+        try:
+            while (line := self._lines.get(timeout=HUNG_S)) is not None:
+                self._note(json.loads(line))
+        except queue.Empty:
+            self._find(f"no answer for {HUNG_S:.0f} s")
+        finally:
+            self._process.kill()
+            status = self._process.wait()
+            self._reader.join()
+        if status not in (0, -9):
+            self._find(f"the process ended with status {status}")
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _note(self, said: dict[str, object]) -> None:
+        self.at = int(str(said.get("at", self.at)))
+        if "finding" in said:
+            self._find(str(said["finding"]))
+        for what, limit in (("grown_kib", GROWTH_KIB), ("grown_handles", GROWTH_HANDLES)):
+            if int(str(said.get(what, 0))) > limit:
+                self._find(f"{what}: {said[what]} in all")
+
+    def _find(self, what: str) -> None:
+        self.findings.append(f"{self.target}, case {self.at}: {what}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="counts memory in /proc")
+@pytest.mark.timeout(120 + CASES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_damaged_input_ends_in_an_error_for_people_and_nothing_else(target: str) -> None:
+    findings: list[str] = []
+    first = 0
+    while first < CASES and len(findings) < 20:
+        child = Child(target, first, CASES - first)
+        child.finish()
+        findings += child.findings
+        first = child.at + 1
+    assert not findings, "\n".join(findings)
+
+
+def test_a_case_can_be_made_again() -> None:
+    seeds = [b"a seed that is long enough", b"and another one"]
+    once, again = (mutated(seeds, Random("video file 7")) for _ in range(2))
+    assert once == again
+    assert len({mutated(seeds, Random(f"x {n}")) for n in range(100)}) > 90
+
+
+def test_a_child_that_crashes_or_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child("no such target", 0, 5)
+    child.finish()
+    assert "ended with status 1" in child.findings[0]
