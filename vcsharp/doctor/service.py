@@ -20,9 +20,7 @@ UNIT = "vcsharp.service"
 MANY_RESTARTS = 3
 
 _FACTS = "LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState"
-_TRUSTED = (0,)
-"""Users who may own what this one trusts: root."""
-_OTHERS_WRITE, _OTHERS_READ = 0o022, 0o044
+_OTHERS_READ = 0o044
 _VARIABLE = re.compile(rf"\b{ENV_PREFIX}\w+", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^/\s'\"]*:[^/\s'\"]*@")
 
@@ -34,29 +32,28 @@ def check_settings(world: World) -> list[Finding]:
     if not path.exists():
         text = f"no settings file, so the defaults hold ('{path}' would be read)"
         return findings or [ok(text)]
-    findings += _permissions(world)
+    findings += _readable_password(world)
     return findings or [ok(f"'{path}' is valid, and others cannot change it")]
 
 
 def _faulty(world: World, line: str) -> Finding:
-    """A value that cannot be used, and where to change it: a variable, or the file."""
+    """What is wrong, and where to change it: as the line says, in a variable, or in the file."""
+    what, told, cure = line.rpartition(" with: ")
+    if told:
+        return failed(what, cure)
     variable = _VARIABLE.search(line)
     if variable and str(world.config_path) not in line:
         return failed(line, f"unset {variable[0]}")
     return failed(line, f'"${{EDITOR:-nano}}" {world.config_path}')
 
 
-def _permissions(world: World) -> Iterator[Finding]:
+def _readable_password(world: World) -> list[Finding]:
     path = world.config_path
-    facts = path.stat()
-    mode = stat.S_IMODE(facts.st_mode)
-    if mode & _OTHERS_WRITE:
-        yield failed(f"others may change '{path}' (mode {mode:03o})", f"chmod go-w {path}")
-    if facts.st_uid not in (*_TRUSTED, world.uid):
-        what = f"'{path}' belongs to another user, who may change it"
-        yield failed(what, f"sudo chown {world.user} {path}")
-    if mode & _OTHERS_READ and _PASSWORD.search(path.read_text("utf-8", "replace")):
-        yield warning(f"'{path}' holds a password that others may read", f"chmod 600 {path}")
+    if not stat.S_IMODE(path.stat().st_mode) & _OTHERS_READ:
+        return []
+    if not _PASSWORD.search(path.read_text("utf-8", "replace")):
+        return []
+    return [warning(f"'{path}' holds a password that others may read", f"chmod 600 {path}")]
 
 
 def check_units(world: World) -> list[Finding]:
