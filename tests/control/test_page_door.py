@@ -76,14 +76,26 @@ def nothing_done(runtime) -> bool:
 
 def test_the_address_opens_the_page_once_and_leaves_the_key_in_a_cookie(browser):
     reply = browser.ask("GET", f"/?token={browser.token}")
-    assert (reply.status, reply.headers["location"]) == (303, "/")
+    assert reply.status == 303
+    place = reply.headers["location"]
     cookie, *attributes = reply.headers["set-cookie"].split("; ")
     assert cookie == f"vcsharp-{browser.port}={browser.token}"
-    assert {word.lower() for word in attributes} == {"httponly", "path=/", "samesite=strict"}
-    page = browser.ask("GET", reply.headers["location"], {"Cookie": cookie})
+    assert {"HttpOnly", "SameSite=strict"} < set(attributes)
+    page = browser.ask("GET", place, {"Cookie": cookie})
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")
     assert browser.token.encode() not in page.body
+    assert browser.ask("GET", f"{place}api/state", {"Cookie": cookie}).status == 200
+    assert browser.ask("GET", place).status == 401
+
+
+def test_a_listener_at_another_port_is_not_sent_the_cookie(browser):
+    """Browsers send cookies to all ports alike, but only below the path they are for."""
+    reply = browser.ask("GET", f"/?token={browser.token}")
+    place = reply.headers["location"]
+    assert len(place) >= 20
+    assert browser.token not in place
+    assert f"Path={place.rstrip('/')}" in reply.headers["set-cookie"].split("; ")
 
 
 def test_the_key_is_long_and_another_one_each_time(browser, own):

@@ -7,6 +7,7 @@ whatever a browser sends on behalf of another page or under another host name.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from urllib.parse import parse_qs
@@ -107,6 +108,18 @@ class _Checked:
         await (answer or self._app)(scope, receive, send)
 
 
+class _Below:
+    """Serves everything below a folder as well; links are relative and stay in it."""
+
+    def __init__(self, folder: str, app: ASGIApp) -> None:
+        self._folder, self._app = folder, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(f"{self._folder}/"):
+            scope = dict(scope, path=scope["path"].removeprefix(self._folder))
+        await self._app(scope, receive, send)
+
+
 def socket_guard(app: ASGIApp) -> ASGIApp:
     """For the UNIX socket: the file's mode has asked who it is."""
     return BoundedBody(app)
@@ -114,9 +127,10 @@ def socket_guard(app: ASGIApp) -> ASGIApp:
 
 def page_guard(app: ASGIApp, port: int, token: str) -> ASGIApp:
     """For the page at `http://127.0.0.1:port/`, whose key is `token`."""
-    key = _Key(port, token)
+    folder = f"/{hashlib.sha256(token.encode()).hexdigest()[:32]}"  # which does not give it away
+    key = _Key(port, token, folder)
     checks = (_own_host(port), _own_origin, _own_site, _plain_json, key.check)
-    return SafeHeaders(_Checked(BoundedBody(app), *checks))
+    return SafeHeaders(_Below(folder, _Checked(BoundedBody(app), *checks)))
 
 
 def metrics_guard(app: ASGIApp, port: int) -> ASGIApp:
@@ -175,10 +189,14 @@ def _only_metrics(scope: Scope) -> Response | None:
 
 
 class _Key:
-    """The page's key: first in the address, from then on in a cookie that no script can read."""
+    """The page's key: first in the address, from then on in a cookie that no script can read.
 
-    def __init__(self, port: int, token: str) -> None:
-        self._token = token.encode()
+    A browser sends a cookie to every port of this machine, also to one that another user listens
+    at. So the page lives in a folder whose name nobody could guess, and the cookie goes there only.
+    """
+
+    def __init__(self, port: int, token: str, folder: str) -> None:
+        self._token, self._folder = token.encode(), folder
         self._cookie = f"vcsharp-{port}"  # cookies do not tell ports apart
 
     def check(self, scope: Scope) -> Response | None:
@@ -195,9 +213,9 @@ class _Key:
     def _welcome(self, words: list[str]) -> Response:
         if not all(map(self._is_key, words)):
             return PlainTextResponse(f"wrong key; {_NO_KEY}\n", 403)
-        answer = Response(status_code=303, headers={"Location": "/"})
+        answer = Response(status_code=303, headers={"Location": f"{self._folder}/"})
         answer.set_cookie(
-            self._cookie, self._token.decode(), path="/", httponly=True, samesite="strict"
+            self._cookie, self._token.decode(), path=self._folder, httponly=True, samesite="strict"
         )
         return answer
 
