@@ -191,7 +191,7 @@ class Kernel:
         elif isinstance(struct, v4l2.Control):
             if self.keep_format is None:
                 raise OSError(errno.EINVAL, "no such control")
-            assert struct.id == 0x0098F000
+            assert struct.id == 0x0098F900  # as v4l2-ctl lists it
             struct.value = self.keep_format
 
     def nth(self, items: Any, struct: Any) -> Any:

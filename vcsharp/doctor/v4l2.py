@@ -39,7 +39,7 @@ class Control(ctypes.Structure):
     _fields_ = (("id", ctypes.c_uint32), ("value", ctypes.c_int32))
 
 
-KEEP_FORMAT = 0x0098_0900 & ~0xFFF | 0xF000
+KEEP_FORMAT = 0x0098_0900 | 0xF000
 """v4l2loopback's first own control, at V4L2_CID_USER_BASE."""
 G_CTRL = videodev.request(videodev.READ_WRITE, 27, Control)
 ENUM_FRAMEINTERVALS = videodev.request(videodev.READ_WRITE, 75, FrameInterval)
