@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SHIPPED = ["pyproject.toml", "README.md", "LICENSE", "vcsharp", "models"]
+SHIPPED = ["pyproject.toml", "README.md", "LICENSE", "vcsharp", "models", "systemd"]
 
 
 def build(what: str, folder: Path) -> Path:
@@ -59,6 +59,9 @@ def test_the_wheel_holds_every_model_whole(wheel):
                 origin = (card.parent / name).read_bytes()
                 assert archive.read(f"{folder}/{name}") == origin
     assert {"vcsharp/py.typed", "vcsharp/web/index.html"} <= names
+    units = {f"vcsharp/service/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
+    assert "vcsharp/service/units/vcsharp@.service" in units
+    assert units <= names
 
 
 def test_the_wheel_makes_nothing_else_importable(wheel):
