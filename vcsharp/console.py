@@ -7,6 +7,7 @@ panel.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from vcsharp.telemetry import Statistics, Telemetry
 
 PANEL_PERIOD_S = 0.25
 LINE_PERIOD_S = 10.0
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 PANEL_WIDTH = 96
 
 
@@ -69,15 +71,32 @@ class _ConsoleHandler(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
+        self._journal = goes_to_journal(console)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             ours = record.name.partition(".")[0] == "vcsharp"
             origin = "" if ours else f"{record.name}: "
             text = f"vcsharp: {record.levelname.lower()}: {origin}{record.getMessage()}"
-            say(self._console, redact(text))
+            say(self._console, self._priority(record.levelno) + redact(text))
         except Exception:  # noqa: BLE001  a log record must never end a run; logging's own rule
             self.handleError(record)
+
+    def _priority(self, level: int) -> str:
+        """What the journal sorts lines by, as syslog numbers it; people never see it."""
+        if not self._journal:
+            return ""
+        return next((f"<{number}>" for least, number in _PRIORITIES if level >= least), "<7>")
+
+
+def goes_to_journal(console: Console) -> bool:
+    """Whether the console's stream is the one that systemd reads for the journal."""
+    named = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        facts = os.fstat(console.file.fileno())
+    except (OSError, ValueError):  # no descriptor, or a closed one
+        return False
+    return named == f"{facts.st_dev}:{facts.st_ino}"
 
 
 def setup_logging(console: Console, debug: bool = False) -> None:  # noqa: FBT001, FBT002
