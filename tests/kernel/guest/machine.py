@@ -167,7 +167,7 @@ class Daemon:
         """The exit status, once there is one."""
         return self._process.poll()
 
-    def wait_writing(self, timeout_s: float = 30) -> bool:
+    def wait_writing(self, timeout_s: float = 60) -> bool:
         """Until the daemon says that it feeds its output, and that can be read."""
         until(lambda: self.ended is not None or "sink: " in self.said, timeout_s)
         return self.ended is None and bool(until(is_camera, 5))

@@ -50,7 +50,7 @@ def main() -> None:
         before = source_sharpness(camera)
         arguments = ("--source", camera.node, "--sink", "virtual", "--device", "cpu")
         with daemon(*arguments, "--stats", OUT / "stats.json") as running:
-            came_s = readers.first_number_after(running.started, 20)
+            came_s = readers.first_number_after(running.started, 40)
             note(f"a picture of the camera {came_s:.1f} s after the start")
             seen = readers.opencv(FRAMES)
             judge("opencv", seen, before)

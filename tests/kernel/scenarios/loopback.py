@@ -38,7 +38,7 @@ def starts_and_stops(camera: UsbCamera, prefix: str) -> None:
     for turn in ("first", "second"):
         with daemon("--source", camera.node, *LIGHT) as running:
             until(lambda: running.said.count("sink:"), 10)
-            readers.first_number_after(running.started, 20)
+            readers.first_number_after(running.started, 40)
             reads(f"{prefix}-{turn}-start-read")
             status, took_s = running.stop()
             good = status == 0 and took_s < 5
@@ -46,7 +46,7 @@ def starts_and_stops(camera: UsbCamera, prefix: str) -> None:
     with daemon("--source", camera.node, *LIGHT) as running:
         running.kill()
     with daemon("--source", camera.node, *LIGHT) as running:
-        readers.first_number_after(running.started, 20)
+        readers.first_number_after(running.started, 40)
         reads(f"{prefix}-read-after-a-kill")
 
 
@@ -60,27 +60,27 @@ def reader_first(camera: UsbCamera) -> None:
 
 
 def locked_format(camera: UsbCamera) -> None:
-    """Another program writes another size; the daemon waits for it and takes over."""
+    """Another program writes another size: the daemon says so and ends, and can come afterwards."""
     command = "ffmpeg -v error -re -f lavfi -i testsrc=size=320x240:rate=10 -pix_fmt yuv420p"
     other = subprocess.Popen([*command.split(), "-f", "v4l2", DEVICE])
     until(is_camera, 15)
     with Daemon("--source", camera.node, *LIGHT) as running:
-        until(lambda: running.ended is not None or "another program" in running.said, 20)
-        line = next((one for one in running.said.splitlines() if "another" in one), "")
+        until(lambda: running.ended is not None, 20)
+        line = next((one for one in running.said.splitlines() if "another program" in one), "")
         check("other-writer-named", line, line or running.said[-200:])
-        check("other-writer-outlived", running.ended is None, f"status {running.ended}")
-        other.terminate()
-        other.wait(10)
-        if running.ended is None:
-            took_s = seconds_until(lambda: running.pid in holders(DEVICE) and is_camera(), 20)
-            check("other-writer-followed", took_s < 10, f"taken over in {took_s:.1f} s")
-            readers.first_number_after(running.started, 15)
-            reads("other-writer-read-after")
+        check("other-writer-status", running.ended == 3, f"status {running.ended}")
+    other.terminate()
+    other.wait(10)
+    with Daemon("--source", camera.node, *LIGHT) as running:
+        up = running.wait_writing()
+        check("other-writer-gone", up, "" if up else running.said[-200:])
+        readers.first_number_after(running.started, 40)
+        reads("other-writer-read-after")
 
 
 def two_readers(camera: UsbCamera) -> None:
     with daemon("--source", camera.node, *LIGHT) as running:
-        readers.first_number_after(running.started, 20)
+        readers.first_number_after(running.started, 40)
         with readers.watching() as reader:
             until(lambda: reader.pid in holders(DEVICE), 15)
             time.sleep(1)
@@ -108,7 +108,7 @@ def controls(camera: UsbCamera) -> None:
             up = running.wait_writing(15)
             words = "" if up else running.said[-300:].replace("\n", "; ")
             if check(f"restart-with-{name}", up, words):
-                readers.first_number_after(running.started, 15)
+                readers.first_number_after(running.started, 40)
                 reads(f"read-with-{name}")
     load_loopback()
 

@@ -11,7 +11,7 @@ def main() -> None:
     with UsbCamera() as camera:
         wish = ("--sink", "pyvirtualcam", "--size", "640x360", "--model", "none")
         with daemon("--source", camera.node, *wish) as running:
-            came_s = readers.first_number_after(running.started, 20)
+            came_s = readers.first_number_after(running.started, 40)
             check("live", came_s < 20, f"{came_s:.1f} s after the start")
             seen = readers.opencv(20)
             good = seen.last is not None and seen.torn == 0

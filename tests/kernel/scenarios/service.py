@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from pathlib import Path
 
 from tests.kernel.guest import pictures, readers
-from tests.kernel.guest.machine import CHECKOUT, UsbCamera, as_user, shell
-from tests.kernel.guest.report import OUT, check, finish, note, seconds_until, skip, until
+from tests.kernel.guest.machine import UsbCamera, as_user, shell
+from tests.kernel.guest.report import OUT, check, finish, note, seconds_until, until
 
 VCSHARP = "/opt/venv/bin/vcsharp"
 CONFIG = """\
@@ -44,14 +43,14 @@ class Unit:
         return shell("journalctl", "--no-pager", "-o", "short", kind).stdout
 
 
-def write_config(folder: Path, node: Path | None, strength: float) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(CONFIG.format(node=node, strength=strength))
-    if folder.is_relative_to("/home"):
+def write_config(path: Path, node: Path | None, strength: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CONFIG.format(node=node, strength=strength))
+    if path.is_relative_to("/home"):
         shell("chown", "-R", "user:", "/home/user/.config")
 
 
-def life(unit: Unit, folder: Path, node: Path | None, prefix: str) -> None:
+def life(unit: Unit, path: Path, node: Path | None, prefix: str) -> None:
     """Start, READY, pictures, reload, a planted hang, stop."""
     began = time.monotonic()
     unit.control("start", unit.name)
@@ -61,7 +60,7 @@ def life(unit: Unit, folder: Path, node: Path | None, prefix: str) -> None:
     seen = readers.opencv(10)
     check(f"{prefix}-pictures", seen.last is not None, f"{len(seen.at_s)} read")
     check(f"{prefix}-status-line", unit.show("StatusText"), unit.show("StatusText"))
-    reloads(unit, folder, node, prefix)
+    reloads(unit, path, node, prefix)
     watchdog(unit, prefix)
     began = time.monotonic()
     unit.control("stop", unit.name)
@@ -79,20 +78,20 @@ def facts(unit: Unit) -> str:
     return " ".join(words) if words[0] == "active" else f"{words} {unit.journal()[-400:]}"
 
 
-def reloads(unit: Unit, folder: Path, node: Path | None, prefix: str) -> None:
+def reloads(unit: Unit, path: Path, node: Path | None, prefix: str) -> None:
     """A bad file is refused without harm; a good one is taken without a gap."""
     pid = unit.pid
-    write_config(folder, node, 0.5)
+    write_config(path, node, 0.5)
     with readers.watching():
         answer = unit.control("reload", unit.name)
     same = unit.pid == pid and unit.show("ActiveState") == "active"
     check(f"{prefix}-reload", same and not answer, answer or f"same process, {pid}")
-    (folder / "config.toml").write_text("strength = 99\n")
+    path.write_text("strength = 99\n")
     unit.control("reload", unit.name)
     until(lambda: "strength" in unit.journal(), 5)
     alive = unit.pid == pid and unit.show("ActiveState") == "active"
     check(f"{prefix}-bad-reload-harmless", alive and "strength" in unit.journal())
-    write_config(folder, node, 1)
+    write_config(path, node, 1)
 
 
 def watchdog(unit: Unit, prefix: str) -> None:
@@ -117,37 +116,39 @@ def microseconds(words: str) -> float:
     return sum(float(number) * units[unit] for number, unit in found)
 
 
+def service(command: str, *words: str, user: bool) -> tuple[int, str]:
+    """`vcsharp service COMMAND`: status and text; the text is kept."""
+    line = [VCSHARP, "service", command, *words]
+    done = shell(*(as_user(*line) if user else line), timeout_s=150)
+    whose = "user" if user else "system"
+    (OUT / f"service-{command}-{whose}.txt").write_text(done.stdout)
+    return done.returncode, done.stdout.strip().replace("\n", "; ")
+
+
 def of_the_user(camera: UsbCamera) -> None:
-    folder = Path("/home/user/.config/vcsharp")
-    write_config(folder, camera.node, 1)
-    done = shell(*as_user(VCSHARP, "service", "install"))
-    (OUT / "service-install.txt").write_text(done.stdout)
-    if not check("install", done.returncode == 0, done.stdout.strip().replace("\n", "; ")[-300:]):
+    path = Path("/home/user/.config/vcsharp/config.toml")
+    write_config(path, camera.node, 1)
+    status, words = service("install", user=True)
+    if not check("user-install", status == 0, f"status {status} {words[-300:] if status else ''}"):
         return
     unit = Unit("vcsharp.service", user=True)
+    check("user-enabled", unit.control("is-enabled", unit.name) == "enabled")
+    running, words = service("status", user=True)
+    check("user-status", running == 0, f"status {running}: {words[:200]}")
     unit.control("stop", unit.name)
-    check("install-enabled", unit.control("is-enabled", unit.name) == "enabled")
-    life(unit, folder, camera.node, "user")
-    done = shell(*as_user(VCSHARP, "service", "status"))
-    (OUT / "service-status.txt").write_text(done.stdout)
-    done = shell(*as_user(VCSHARP, "service", "remove"))
-    gone = "not-found" in unit.show("LoadState")
-    check("remove", done.returncode == 0 and gone, unit.show("LoadState"))
+    life(unit, path, camera.node, "user")
+    status, words = service("remove", user=True)
+    gone = unit.show("LoadState") == "not-found"
+    check("user-remove", status == 0 and gone, words[-200:] if status else "")
 
 
 def of_the_system(camera: UsbCamera) -> None:
-    template = CHECKOUT / "systemd" / "vcsharp@.service"
-    if not template.exists():
-        skip("system-unit", "systemd/vcsharp@.service is not in this checkout")
-        return
-    target = Path("/etc/systemd/system/vcsharp@.service")
-    text = template.read_text()
-    target.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={VCSHARP}", text))
-    for extra in sorted((CHECKOUT / "systemd").glob("*.conf")):
-        shutil.copy(extra, OUT / extra.name)
-    unit = Unit("vcsharp@camera.service", user=False)
-    unit.control("daemon-reload")
-    verified = shell("systemd-analyze", "verify", target).stdout.strip()
+    path = Path("/etc/vcsharp/desk.toml")
+    write_config(path, camera.node, 1)
+    status, words = service("install", "--system", "--instance", "desk", user=False)
+    check("system-install", status == 0, f"status {status} {words[-300:] if status else ''}")
+    unit = Unit("vcsharp@desk.service", user=False)
+    verified = shell("systemd-analyze", "verify", unit.name).stdout.strip()
     mine = [line for line in verified.splitlines() if "vcsharp" in line]
     check("system-verify", not mine, "; ".join(mine))
     report = shell("systemd-analyze", "security", "--no-pager", unit.name).stdout
@@ -155,8 +156,11 @@ def of_the_system(camera: UsbCamera) -> None:
     level = re.search(r"Overall exposure level for \S+: ([\d.]+)", report)
     exposed = float(level[1]) if level else 10.0
     check("system-security", exposed <= MOST_EXPOSED, f"exposure {exposed}")
-    folder = Path("/etc/vcsharp")
-    life(unit, folder, camera.node, "system")
+    unit.control("stop", unit.name)
+    life(unit, path, camera.node, "system")
+    status, words = service("remove", "--system", "--instance", "desk", user=False)
+    gone = unit.show("ActiveState") == "inactive"
+    check("system-remove", status == 0 and gone, words[-200:] if status else "")
 
 
 def main() -> None:

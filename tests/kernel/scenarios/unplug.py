@@ -48,8 +48,10 @@ def interface() -> str:
 
 
 def pulled(camera: UsbCamera, reader: Reader) -> None:
+    began = time.monotonic()
     camera.unplug()
-    gone_s = reader.seconds_to("words")
+    reader.seconds_to("words")
+    gone_s = time.monotonic() - began
     check("unplugged-placeholder", gone_s < 2, f"after {gone_s:.2f} s")
     reader.keep("unplugged")
     camera.plug()
@@ -68,7 +70,7 @@ def another_number(camera: UsbCamera, reader: Reader) -> None:
     camera.plug()
     now = camera.node.resolve() if camera.node else None
     back_s = reader.seconds_to("camera")
-    check("another-number-live", back_s < 3, f"{before} is {now}, after {back_s:.2f} s")
+    check("another-number-live", back_s < 5, f"{before} is {now}, after {back_s:.2f} s")
     os.close(held)
 
 
