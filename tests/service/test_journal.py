@@ -1,0 +1,31 @@
+"""Lines for the journal carry their priority; lines for people do not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vcsharp.console import setup_logging
+
+
+@pytest.mark.parametrize(("is_journal", "prefixes"), [(True, ("<4>", "<3>")), (False, ("", ""))])
+def test_priorities_are_written_where_the_journal_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_journal: bool, prefixes: tuple[str, str]
+) -> None:
+    path = tmp_path / "stderr"
+    with path.open("w") as stream:
+        facts = os.fstat(stream.fileno())
+        inode = facts.st_ino if is_journal else facts.st_ino + 1  # another program's stream
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev}:{inode}")
+        setup_logging(Console(file=stream))
+        logging.getLogger("vcsharp.test").warning("first")
+        logging.getLogger("vcsharp.test").error("second")
+        root = logging.getLogger()
+        root.handlers = [h for h in root.handlers if type(h).__name__ != "_ConsoleHandler"]
+    warning, error = path.read_text().splitlines()
+    assert warning == f"{prefixes[0]}vcsharp: warning: first"
+    assert error == f"{prefixes[1]}vcsharp: error: second"
