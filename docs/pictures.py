@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation from the demo scene, with the program itself.
 
 .venv/bin/python docs/pictures.py             before-after.png
-.venv/bin/python docs/pictures.py --browser   preview.png as well (needs Chromium)
+.venv/bin/python docs/pictures.py --browser   page-*.png as well (needs Chromium)
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +30,19 @@ FRAME_NUMBER = 60
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 CROPS = {"face": (470, 250, 560, 400), "slide": (1130, 220, 560, 400)}
 """(left, top, width, height) in the 1920x1080 scene."""
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {
+        "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 1.5,
+        "has_touch": True,
+        "is_mobile": True,
+    },
+}
+CHART_S = 62
+"""Until the charts are full."""
+WATCH_S = 3
 
 
 def rgb(frame: Frame) -> Bytes:
@@ -68,37 +83,43 @@ def before_after() -> None:
     cv2.imwrite(str(IMAGES / "before-after.png"), np.vstack(rows))
 
 
-def run_for(seconds: float, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vcsharp", "run", "--seconds", str(seconds), *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-def preview() -> None:
-    """The page as a new user sees it."""
-    with (
-        run_for(20, "--source", "demo", "--sink", "preview") as process,
-        sync_playwright() as driver,
-    ):
+@contextmanager
+def demo_run() -> Iterator[str]:
+    """A run of the demo scene for as long as the block lasts; gives the page's address."""
+    options = ["--source", "demo", "--sink", "preview", "--open-browser", "no", "--no-control"]
+    command = [sys.executable, "-m", "vcsharp", "run", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        url = next(m[0] for line in process.stderr if (m := re.search(r"http://\S+", line)))
+        yield next(m[0] for line in process.stderr if (m := re.search(r"http://\S+", line)))
+        process.terminate()
+
+
+def pages() -> None:
+    """The control page of a run, as people see it after a minute."""
+    with demo_run() as url, sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(viewport={"width": 1280, "height": 1010})
-        page.goto(url)
-        time.sleep(8)
-        page.screenshot(path=str(IMAGES / "preview.png"))
+        opened = {name: browser.new_page(**look) for name, look in LOOKS.items()}
+        for page in opened.values():
+            page.goto(url)
+            page.locator("#looking").click()  # the browser must not take the run's cores
+        page.wait_for_timeout(1000 * CHART_S)
+        for name, page in opened.items():
+            page.locator("#looking").click()
+            page.wait_for_timeout(1000 * WATCH_S)
+            page.screenshot(path=str(IMAGES / f"page-{name}.png"), full_page=name == "light")
+            page.close()
         browser.close()
-        process.terminate()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--browser", action="store_true", help="also take the page's picture")
+    parser.add_argument("--browser", action="store_true", help="also take the page's pictures")
     wish = parser.parse_args()
     before_after()
     if wish.browser:
-        preview()
+        pages()
 
 
 if __name__ == "__main__":
