@@ -189,6 +189,17 @@ def test_exclusive_caps_for_the_first_device_only(machine: Machine) -> None:
     )
 
 
+@pytest.mark.parametrize("numbers", ["10,11,-1", "-1,-1,-1"])
+def test_a_reader_that_waits_does_not_hide_exclusive_caps(machine: Machine, numbers: str) -> None:
+    for name in ("video10", "video11"):
+        machine.loopback(name, captures=True)
+        machine.program(int(name[5:]), "zoom", f"/dev/{name}")
+    machine.file("/sys/module/v4l2loopback/parameters/exclusive_caps", "Y,N,N\n")
+    machine.file("/sys/module/v4l2loopback/parameters/video_nr", f"{numbers}\n")
+    found = loopback.check_exclusive(machine.world())
+    assert [finding.status for finding in found] == [Status.OK, Status.WARNING]
+
+
 def test_readers_and_places_are_counted(machine: Machine) -> None:
     machine.loopback()
     machine.program(3, "zoom", "/dev/video10")
@@ -262,7 +273,7 @@ def test_another_writer_is_found_even_in_our_format(machine: Machine, holder: st
         machine.program(3, holder, "/dev/video10")
     finding = only(loopback.check_format(machine.world(**VIRTUAL)))
     assert finding.status is Status.FAILED
-    assert "writes to" in finding.what
+    assert f"writes {FULL_HD} to" in finding.what
     assert finding.cure == ("kill 3" if holder else "sudo fuser -v /dev/video10")
 
 

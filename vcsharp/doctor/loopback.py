@@ -171,13 +171,29 @@ def check_exclusive(world: World) -> list[Finding]:
     found = loopbacks(world)
     if not found:
         return [skipped(NO_DEVICE)]
-    return [_exclusive(device, _reload(found)) for device in found]
+    asked = _exclusive_asked(world, found)
+    return [_exclusive(device, _reload(found), asked=device.node.name in asked) for device in found]
 
 
-def _exclusive(device: Loopback, cure: str) -> Finding:
+def _exclusive_asked(world: World, found: Sequence[Loopback]) -> set[str]:
+    """The devices that the module was told to make exclusive: its options are lists, in order."""
+    options = {
+        name: (world.text(f"{MODULE}/parameters/{name}") or "").split(",")
+        for name in ("exclusive_caps", "video_nr")
+    }
+    numbers = [number for number in options["video_nr"] if number.isdecimal()]
+    names = [f"video{number}" for number in numbers] or [device.node.name for device in found]
+    return {
+        name for name, flag in zip(names, options["exclusive_caps"], strict=False) if flag == "Y"
+    }
+
+
+def _exclusive(device: Loopback, cure: str, *, asked: bool) -> Finding:
     if device.node.error:
         return warning(f"{device} cannot be asked for exclusive_caps", "vcsharp doctor")
-    if not (device.node.captures and device.node.outputs):
+    # 0.13 shows both directions of an exclusive device that is read and not written.
+    waits = asked and bool(device.openers)
+    if waits or not (device.node.captures and device.node.outputs):
         return ok(f"{device} has exclusive_caps=1")
     what = f"{device} has exclusive_caps=0: Chrome, Teams and others will not list it"
     return warning(f"{what} (the option takes one value for each device)", cure)
@@ -255,9 +271,9 @@ def _format(world: World, device: Loopback, *, alone: bool) -> Finding:
 def _second_writer(device: Loopback) -> tuple[str, str]:
     """Only one program may write; what to say where another does."""
     if not device.others:
-        what = f"another user's program writes to {device}; find and close it"
+        what = f"another user's program writes {device.format} to {device}; find and close it"
         return what, f"sudo fuser -v {device.node.path}"
-    what = f"a program that is not vcsharp writes to {device}; close or end it"
+    what = f"a program that is not vcsharp writes {device.format} to {device}; close or end it"
     return f"{what}: {names(device.others)}", _kill(device.others)
 
 
