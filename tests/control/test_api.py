@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -151,6 +152,13 @@ def test_nothing_of_the_description_comes_from_elsewhere(api):
     assert api.get("/docs").status_code == 404
     assert api.get("/redoc").status_code == 404
     assert "://" not in api.get("/openapi.json").text
+
+
+def test_the_manual_names_every_route(api):
+    manual = (Path(__file__).parents[2] / "docs" / "control.md").read_text("utf-8")
+    for path, methods in api.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}" in manual
 
 
 # ---- pictures

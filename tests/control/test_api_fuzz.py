@@ -21,7 +21,7 @@ from vcsharp.control.guards import socket_guard
 
 from .fake_runtime import FakeRuntime, picture
 
-CASES = int(os.environ.get("VCSHARP_FUZZ_CASES", "30"))
+CASES = int(os.environ.get("VCSHARP_FUZZ_CASES", "60"))
 ROUTES = [
     ("GET", "/api/state"),
     ("PATCH", "/api/options"),
@@ -36,6 +36,7 @@ ROUTES = [
 ]
 TAKING = [("PATCH", "/api/options"), ("GET", "/api/snapshot.png"), ("GET", "/api/pair")]
 """Those that can be asked wrongly."""
+EACH = max(5, CASES // (2 * len(TAKING)))
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the client that calls the app
@@ -80,13 +81,13 @@ def attack(described, method: str, path: str, mode: GenerationMode, cases: int) 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_answer_is_one_of_those_described(described, method, path):
-    cases = max(5, CASES // 2) if (method, path) in TAKING else 3
+    cases = EACH if (method, path) in TAKING else 3
     assert attack(described, method, path, GenerationMode.POSITIVE, cases)
 
 
 @pytest.mark.parametrize(("method", "path"), TAKING)
 def test_whatever_is_wrong_is_refused(described, method, path):
-    assert attack(described, method, path, GenerationMode.NEGATIVE, max(5, CASES // 2))
+    assert attack(described, method, path, GenerationMode.NEGATIVE, EACH)
 
 
 def test_the_description_is_valid_and_complete(described):

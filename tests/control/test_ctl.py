@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -415,7 +416,9 @@ def test_the_page_is_opened_through_the_socket(at_home, open_doors):
         assert asking.page_url() == open_doors.page_url()
 
 
-def test_help_names_every_command(told):
+def test_help_and_manual_name_every_command(told):
+    manual = (Path(__file__).parents[2] / "docs" / "control.md").read_text("utf-8")
     code, out, _ = told("--help")
     assert code == 0
     assert all(name in out for name in ctl._COMMANDS)
+    assert all(f"vcsharp ctl {name}" in manual for name in ctl._COMMANDS)

@@ -293,6 +293,35 @@ def test_a_long_body_is_refused(browser, runtime, chunked):
     assert nothing_done(runtime)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\xff" * 100,
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: {host}\r\n\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"GET /?token=%ff%00 HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"GET /%ff%00%2e%2e/ HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"PATCH /api/options HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\n",
+        b"PATCH /api/options HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    ],
+)
+def test_what_is_no_proper_request_gets_nothing_and_harms_nothing(browser, runtime, sent, caplog):
+    with socket.create_connection(("127.0.0.1", browser.port), timeout=30) as rude:
+        rude.sendall(sent.replace(b"{host}", f"127.0.0.1:{browser.port}".encode()))
+        rude.shutdown(socket.SHUT_WR)
+        answer = rude.recv(100)
+    assert answer.split(b" ")[1][:1] == b"4"
+    assert browser.get("/api/state").status == 200
+    assert nothing_done(runtime)
+    assert not caplog.records
+
+
 def test_whoever_asks_too_slowly_is_cut(browser, monkeypatch):
     monkeypatch.setattr(servers, "EXCHANGE_TIMEOUT_S", 0.2)
     for start in (b"", b"GET /api/state HT", b"POST /api/pause HTTP/1.1\r\nHost: x\r\n"):
