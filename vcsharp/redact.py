@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+# One slash too: a file's path has no empty parts. Not after one letter, which is a drive.
+_SCHEME_END = re.compile(r"(?<=[a-z0-9+.-]{2}):/+|://", re.IGNORECASE)
 _WORD = re.compile(r"[^\s'\"]+")
 _SECRET_ARGUMENT = re.compile(
     r"((?:pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|sig(?:nature)?)=)[^&\s'\"]+",
@@ -23,11 +25,13 @@ def redact_word(word: str) -> str:
 
 
 def _without_credentials(word: str) -> str:
-    """Hides what stands between `://` and the last `@`.
+    """Hides what stands between the scheme and the last `@`.
 
     An unescaped `/` or `@` in a password is wrong but common, and to hide the host of an address
     with an `@` in its path is the lesser evil.
     """
-    scheme, _, rest = word.partition("://")
-    _, at, host = rest.rpartition("@")
-    return f"{scheme}://***@{host}" if at else word
+    scheme = _SCHEME_END.search(word)
+    if scheme is None:
+        return word
+    _, at, host = word[scheme.end() :].rpartition("@")
+    return f"{word[: scheme.end()]}***@{host}" if at else word
