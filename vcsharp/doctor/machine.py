@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND_TIMEOUT_S = 5.0
-IMPORT_TIMEOUT_S = 10.0
+IMPORT_TIMEOUT_S = 15.0
 """For Python to load a large library from a cold disk."""
 
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
