@@ -15,7 +15,7 @@ from tests.kernel.guest.report import OUT, until
 
 DEVICE = "/dev/video10"
 SYSFS = Path("/sys/class/video4linux/video10")
-CHECKOUT = Path("/src")
+UVC_DRIVER = Path("/sys/bus/usb/drivers/uvcvideo")
 _AS_USER = {
     "HOME": "/home/user",
     "USER": "user",
@@ -105,6 +105,11 @@ class UsbCamera:
         """Stops the pictures, and starts them when called again."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
+
+
+def usb_interface() -> str:
+    """Of the camera, as its driver knows it: `1-1:1.0`."""
+    return next(path.name for path in UVC_DRIVER.glob("*:1.0"))
 
 
 def is_read(node: Path) -> bool:

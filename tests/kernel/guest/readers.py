@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.kernel.guest import pictures
 from tests.kernel.guest.machine import DEVICE
-from tests.kernel.guest.report import until
+from tests.kernel.guest.report import OUT, seconds_until, until
 
 
 @dataclass
@@ -92,6 +92,29 @@ def _read_into(seen: Seen, capture: cv2.VideoCapture, frames: int, end: float) -
             seen.add(np.asarray(image, np.uint8))
         else:
             time.sleep(0.05)
+
+
+class Watcher:
+    """OpenCV, looking at the virtual camera all the time."""
+
+    def __init__(self) -> None:
+        self._capture = cv2.VideoCapture(DEVICE, cv2.CAP_V4L2)
+        self.last: pictures.Picture | None = None
+
+    def shows(self) -> str:
+        """`camera`, `words` (a placeholder), or `nothing`."""
+        good, image = self._capture.read()
+        if not good:
+            return "nothing"
+        self.last = np.asarray(image, np.uint8)
+        return "words" if pictures.numbers(self.last)[0] is None else "camera"
+
+    def seconds_to(self, what: str, timeout_s: float = 20) -> float:
+        return seconds_until(lambda: self.shows() == what, timeout_s)
+
+    def keep(self, name: str) -> None:
+        if self.last is not None:
+            cv2.imwrite(str(OUT / f"{name}.png"), self.last)
 
 
 def first_number_after(began: float, timeout_s: float) -> float:

@@ -70,7 +70,7 @@ def wrong_machines() -> None:
     other = subprocess.Popen([*command.split(), "-f", "v4l2", DEVICE])
     try:
         shell("sleep", 2)
-        says("format-taken", findings(), "format", "320x240")
+        says("format-taken", findings(), "format", DEVICE)
     finally:
         other.terminate()
         other.wait(10)
