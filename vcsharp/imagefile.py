@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +23,10 @@ SUFFIXES: dict[str, Kind] = {
 }
 """Endings by which the pictures of a folder are known."""
 
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
+_LONG = 4
+"""The type of a 32-bit number in a TIFF; others are taken for 16 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -28,7 +34,7 @@ class Header:
 
     kind: Kind
     width: int = 0
-    """Pixels as stored, before EXIF orientation; 0 if only decoding can tell (TIFF)."""
+    """Pixels as stored, before EXIF orientation; 0 if only decoding can tell (BigTIFF)."""
     height: int = 0
     lossless: bool = True
     animated: bool = False
@@ -49,19 +55,27 @@ def read_header(data: bytes) -> Header:
 
 def orientation(exif: bytes) -> int:
     """The EXIF orientation, 1 to 8; 1 (upright) if there is none that can be read."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (offset,) = struct.unpack_from(f"{order}I", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, offset)
-        for entry in range(count):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, offset + 2 + 12 * entry)
-            if tag == 0x0112:
+    with suppress(struct.error):
+        for tag, value in _first_directory(exif):
+            if tag == _ORIENTATION:
                 return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
     return 1
+
+
+def _first_directory(data: bytes) -> Iterator[tuple[int, int]]:
+    """Tags and whole numbers of a TIFF's first page, and of EXIF data, which is written alike.
+
+    Nothing for BigTIFF. Raises struct.error where it breaks off.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return
+    (offset,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, offset)
+    for at in range(offset + 2, offset + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", data, at)
+        (value,) = struct.unpack_from(f"{order}{'I' if kind == _LONG else 'H'}", data, at + 8)
+        yield tag, value
 
 
 def _dispatch(data: bytes) -> Header | None:
@@ -76,7 +90,8 @@ def _dispatch(data: bytes) -> Header | None:
         width, height = struct.unpack_from("<ii", data, 18)
         return Header("bmp", width, abs(height))
     if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return Header("tiff")
+        tags = dict(_first_directory(data))
+        return Header("tiff", tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0))
     return None
 
 

@@ -42,8 +42,20 @@ def test_the_size_is_what_was_encoded(
     assert not header.animated
 
 
-def test_a_tiff_is_known_by_its_first_bytes() -> None:
-    assert read_header(encoded("tiff", 5, 4)).kind == "tiff"
+def test_a_tiff_is_known_by_its_first_bytes_and_its_size_by_its_first_page() -> None:
+    header = read_header(encoded("tiff", 5, 4))
+    assert (header.kind, header.width, header.height) == ("tiff", 5, 4)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_the_size_of_a_tiff_is_read_in_either_byte_order(order: str) -> None:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    tags = struct.pack(f"{order}HHIHH", 0x100, 3, 1, 300, 0)
+    tags += struct.pack(f"{order}HHII", 0x101, 4, 1, 70_000)
+    header = read_header(mark + struct.pack(f"{order}IH", 8, 2) + tags + bytes(4))
+    assert (header.width, header.height) == (300, 70_000)
+    with pytest.raises(ImageError, match="cut off"):
+        read_header(mark + struct.pack(f"{order}IH", 8, 2) + tags[:-1])
 
 
 def with_profile(data: bytes) -> bytes:
