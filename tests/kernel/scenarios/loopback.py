@@ -50,13 +50,18 @@ def starts_and_stops(camera: UsbCamera, prefix: str) -> None:
         reads(f"{prefix}-read-after-a-kill")
 
 
-def reader_first(camera: UsbCamera) -> None:
-    """A reader that tries again and again is served as soon as there is a writer."""
+def reader_first(camera: UsbCamera, prefix: str) -> None:
+    """A reader that tries again and again is served as soon as there is a writer.
+
+    With exclusive_caps=0 a reader can open first and settle the format: then the daemon must say so.
+    """
     with readers.watching() as reader:
-        time.sleep(1)
-        with daemon("--source", camera.node, *LIGHT):
-            served = until(lambda: reader.pid in holders(DEVICE), 15)
-            check("reader-before-writer", served)
+        time.sleep(2)
+        with Daemon("--source", camera.node, *LIGHT) as running:
+            served = running.wait_writing() and until(lambda: reader.pid in holders(DEVICE), 15)
+            told = "" if served else running.said.splitlines()[-1]
+            refused = running.ended == 3 and "stays at" in told
+            check(f"{prefix}-reader-before-writer", served or refused, told)
 
 
 def locked_format(camera: UsbCamera) -> None:
@@ -139,7 +144,7 @@ def main() -> None:
         for exclusive in (1, 0):
             load_loopback(exclusive_caps=exclusive)
             starts_and_stops(camera, f"caps{exclusive}")
-            reader_first(camera)
+            reader_first(camera, f"caps{exclusive}")
         load_loopback()
         two_readers(camera)
         on_demand(camera)
