@@ -53,7 +53,7 @@ def starts_and_stops(camera: UsbCamera, prefix: str) -> None:
 def reader_first(camera: UsbCamera, prefix: str) -> None:
     """A reader that tries again and again is served as soon as there is a writer.
 
-    With exclusive_caps=0 a reader can open first and settle the format: then the daemon must say so.
+    With exclusive_caps=0 a reader can open first and settle the format; the daemon must say so.
     """
     with readers.watching() as reader:
         time.sleep(2)
