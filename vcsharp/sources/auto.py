@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from vcsharp.errors import SettingsError, SourceError
 from vcsharp.frame import Frame
+from vcsharp.redact import redact_word
 from vcsharp.sources.base import Source, SourceFormat
 from vcsharp.sources.cameras import list_cameras
 from vcsharp.sources.urls import STREAM_SCHEMES, redact, scheme_of
@@ -115,6 +116,11 @@ def _stream(spec: str, transport: str) -> Source:
     if scheme not in STREAM_SCHEMES:
         raise SettingsError(
             f"source '{redact(spec)}': no streams by '{scheme}'; use {', '.join(STREAM_SCHEMES)}"
+        )
+    if re.search(r"[\s'\"]", spec):  # they end an address in a text, and so its password in a log
+        raise SettingsError(
+            f"source '{redact_word(spec)}': an address holds no spaces or quotes; "
+            "write them as %20, %27 and %22"
         )
     if transport not in ("tcp", "udp"):
         raise SettingsError(f"rtsp transport '{transport}' is unknown; use tcp or udp")
