@@ -13,7 +13,7 @@ from rich.console import Console
 
 import vcsharp
 from vcsharp import settings
-from vcsharp.console import say
+from vcsharp.console import priority, say
 from vcsharp.errors import SettingsError, VcsharpError
 from vcsharp.redact import redact
 
@@ -117,7 +117,7 @@ def _complain(console: Console, text: str, exit_code: int) -> int:
         trace = redact(traceback.format_exc())
         console.print(trace, markup=False, highlight=False, soft_wrap=True)
     for line in text.splitlines() or [""]:
-        say(console, f"vcsharp: {redact(line)}")
+        say(console, f"{priority(console, logging.ERROR)}vcsharp: {redact(line)}")
     return exit_code
 
 

@@ -71,22 +71,22 @@ class _ConsoleHandler(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._journal = goes_to_journal(console)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             ours = record.name.partition(".")[0] == "vcsharp"
             origin = "" if ours else f"{record.name}: "
             text = f"vcsharp: {record.levelname.lower()}: {origin}{record.getMessage()}"
-            say(self._console, self._priority(record.levelno) + redact(text))
+            say(self._console, priority(self._console, record.levelno) + redact(text))
         except Exception:  # noqa: BLE001  a log record must never end a run; logging's own rule
             self.handleError(record)
 
-    def _priority(self, level: int) -> str:
-        """What the journal sorts lines by, as syslog numbers it; people never see it."""
-        if not self._journal:
-            return ""
-        return next((f"<{number}>" for least, number in _PRIORITIES if level >= least), "<7>")
+
+def priority(console: Console, level: int) -> str:
+    """What the journal sorts lines by, as syslog numbers it; empty where people read."""
+    if not goes_to_journal(console):
+        return ""
+    return next((f"<{number}>" for least, number in _PRIORITIES if level >= least), "<7>")
 
 
 def goes_to_journal(console: Console) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,16 @@ def test_priorities_are_written_where_the_journal_reads(
     warning, error = path.read_text().splitlines()
     assert warning == f"{prefixes[0]}vcsharp: warning: first"
     assert error == f"{prefixes[1]}vcsharp: error: second"
+
+
+def test_the_error_that_ends_a_run_is_an_error_in_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "stderr"
+    with path.open("w") as stream:
+        facts = os.fstat(stream.fileno())
+        subprocess.run(
+            [sys.executable, "-m", "vcsharp", "rum"],
+            env={**os.environ, "JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"},
+            stderr=stream,
+            check=False,
+        )
+    assert path.read_text().startswith("<3>vcsharp: no command is called 'rum'")
