@@ -34,7 +34,7 @@ def test_status_tells_what_systemd_the_journal_and_the_run_say(desk):
         "show": Answer(out=SHOWN),
         "journalctl": Answer(out="vcsharp: warning: rtsp://anna:geheim@cam went away\n"),
     }
-    found = status(desk.place())
+    found = status(desk.place(instance="a-name-that-no-run-has"))
     assert (found.active, found.restarts, found.pid, found.enabled) == (
         "active",
         2,
