@@ -30,7 +30,7 @@ from vcsharp.sources.base import Source, SourceFormat
 from vcsharp.stage import Crew
 from vcsharp.telemetry import Telemetry
 
-IDLE_REPEAT_S = 0.09
+IDLE_REPEAT_S = 0.098
 """A standing picture is written again after so long: readers need ten a second to stay."""
 
 
@@ -115,7 +115,8 @@ class Pipeline:
     def _capture(self) -> None:
         with closing(self._source):
             found = self._source.open()
-            self._plan.announce(f"source: {found.description}")
+            if found.description:
+                self._plan.announce(f"source: {found.description}")
             self._stream = self._plan.stream_for(found)
             self._crew.meet()  # the format is known
             self._crew.meet()  # every device is open

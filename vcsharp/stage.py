@@ -14,6 +14,8 @@ from vcsharp.mailbox import Channel
 log = logging.getLogger(__name__)
 
 POLL_S = 0.05
+WATCH_S = 0.2
+"""Between two looks at whether all threads live; a stop is noticed at once."""
 STOP_GRACE_S = 2.0
 """After a request to stop: for all to end by themselves, before the channels are closed."""
 START_GRACE_S = 0.5
@@ -98,7 +100,7 @@ class Crew:
 
     def _supervise(self, threads: Sequence[threading.Thread], seconds: float | None) -> None:
         deadline_s = None
-        while _alive(threads) and not self.stop.wait(POLL_S):
+        while _alive(threads) and not self.stop.wait(WATCH_S):
             if self.up and seconds is not None:
                 deadline_s = deadline_s or time.monotonic() + seconds
                 if time.monotonic() >= deadline_s:

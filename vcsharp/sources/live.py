@@ -97,7 +97,7 @@ class LiveSource:
         self._make, self._spec, self._stop = make, spec, stop
         self._telemetry, self._patient, self._size = telemetry, patient, size
         self._wanted, self._on_change = wanted, on_change
-        self._lock = threading.Lock()
+        self._lock, self._nudge = threading.Lock(), threading.Event()
         self._holds: set[SourceState] = set()
         self._next_spec: str | None = None
         self._status = SourceStatus(redact(spec), since_s=time.monotonic())
@@ -129,16 +129,19 @@ class LiveSource:
         """Changes to another source with one of the next frames."""
         with self._lock:
             self._next_spec = spec
+        self._nudge.set()
 
     def hold(self, reason: SourceState) -> None:
         """Closes the device until `release(reason)`; PAUSED or ASLEEP."""
         with self._lock:
             self._holds.add(reason)
+        self._nudge.set()
 
     def release(self, reason: SourceState) -> None:
         """Takes a `hold` back."""
         with self._lock:
             self._holds.discard(reason)
+        self._nudge.set()
 
     def open(self) -> SourceFormat:
         """Waits for the first source to open; a patient one does not.
@@ -215,7 +218,9 @@ class LiveSource:
     def _waiting(self, period_s: float) -> Frame | None:
         frame = self._stand_in(period_s)
         if frame is None:
-            self._stop.wait(POLL_S)
+            # Twenty looks a second while people see the placeholder, ten while nobody does.
+            self._nudge.wait(POLL_S if period_s < QUIET_PERIOD_S else 2 * POLL_S)
+            self._nudge.clear()
         return frame
 
     def _from_feed(self) -> Frame | None:
