@@ -29,6 +29,7 @@ LAB = HERE / "lab"
 RESULTS = CHECKOUT / "build" / "kernel-test"
 RELEASES = ("0.12.7", "0.13.2", "0.15.0", "0.15.4")
 NEWEST = RELEASES[-1:]
+RECIPE = "recipe.sha256"
 PACKAGES = {
     "debootstrap": "debootstrap",
     "gcc": "gcc",
@@ -172,9 +173,9 @@ def install_packages() -> None:
 
 def build(cache: Path, *, again: bool) -> None:
     """Builds kernel and guest where they are missing or their recipes have changed."""
-    kernel = [LAB / "kernel.sh", LAB / "apt.sh", LAB / "uml.config"]
-    guest = [LAB / "image.sh", *sorted((LAB / "rootfs").rglob("*"))]
-    guest += [CHECKOUT / "pyproject.toml", CHECKOUT / "constraints.txt"]
+    kernel = digest([LAB / "kernel.sh", LAB / "apt.sh", LAB / "uml.config"])
+    files = [LAB / "image.sh", *sorted((LAB / "rootfs").rglob("*")), CHECKOUT / "constraints.txt"]
+    guest = digest(files, *requirements())
     jobs = []
     if again or stale(cache / "kernel", kernel):
         jobs.append(start(cache / "kernel", LAB / "kernel.sh"))
@@ -188,28 +189,30 @@ def build(cache: Path, *, again: bool) -> None:
     statuses = [job.wait() for job in jobs]
     if any(statuses):
         raise KernelTestError(f"building failed; the logs are in {cache}")
-    mark(cache / "kernel", kernel)
-    mark(cache / "image", guest)
+    (cache / "kernel" / RECIPE).write_text(kernel)
+    (cache / "image" / RECIPE).write_text(guest)
     say(f"built in {time.monotonic() - began:.0f} s, kept in {cache}")
 
 
-def stale(folder: Path, recipe: Iterable[Path]) -> bool:
-    stamp = folder / "recipe.sha256"
-    return not stamp.exists() or stamp.read_text() != digest(recipe)
+def stale(folder: Path, recipe: str) -> bool:
+    built = folder / RECIPE
+    return not built.exists() or built.read_text() != recipe
 
 
-def mark(folder: Path, recipe: Iterable[Path]) -> None:
-    (folder / "recipe.sha256").write_text(digest(recipe))
+def digest(files: Iterable[Path], *words: str) -> str:
+    parts = [path.read_bytes() for path in files if path.is_file()]
+    return hashlib.sha256(b"\0".join([*parts, *(word.encode() for word in words)])).hexdigest()
 
 
-def digest(recipe: Iterable[Path]) -> str:
-    parts = [path.read_bytes() for path in recipe if path.is_file()]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+def requirements() -> list[str]:
+    """What vcsharp depends on, on a machine without a GPU."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
 
 
 def start(folder: Path, script: Path, *arguments: Path) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
-    (folder / "recipe.sha256").unlink(missing_ok=True)
+    (folder / RECIPE).unlink(missing_ok=True)
     return subprocess.Popen([script, folder, *arguments])
 
 
@@ -217,16 +220,14 @@ def fetch_wheels(folder: Path) -> None:
     """What vcsharp depends on, for the guest's Python, within constraints.txt."""
     say("downloading Python packages")
     folder.mkdir(exist_ok=True)
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["cpu"]
-    requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(wanted) + "\n")
+    wanted = folder / "requirements.txt"
+    wanted.write_text("\n".join(requirements()) + "\n")
     manylinux = ("2_28_x86_64", "2_27_x86_64", "2_17_x86_64", "2014_x86_64")
     platforms = [f"--platform=manylinux{'' if '2014' in one else '_'}{one}" for one in manylinux]
     command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
     command += ["--dest", str(folder), "--constraint", str(CHECKOUT / "constraints.txt")]
     command += ["--python-version=3.11", "--implementation=cp", "--only-binary=:all:", *platforms]
-    if subprocess.run([*command, "-r", str(requirements)], check=False).returncode:
+    if subprocess.run([*command, "-r", str(wanted)], check=False).returncode:
         raise KernelTestError("pip could not download the guest's packages; see above")
 
 
