@@ -7,10 +7,13 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
 US_PER_S = 1_000_000
+FIRST_INHERITED = 3
+"""Descriptors of sd_listen_fds(3) begin here."""
 PATIENCE_S = 1.0
 """For words of which none may be lost, where the manager has much to read."""
 
@@ -66,17 +69,41 @@ class Notifier:
         """The end has begun."""
         self._send("STOPPING=1")
 
-    def _send(self, text: str, patience_s: float = PATIENCE_S) -> bool:
+    def keep(self, name: str, descriptor: int) -> None:
+        """The manager is to hold this open and give it to the next run; see `inherited`."""
+        self._send(f"FDSTORE=1\nFDNAME={name}", descriptors=(descriptor,))
+
+    def drop(self, name: str) -> None:
+        """The manager is to close what it holds under this name."""
+        self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+    def _send(
+        self, text: str, patience_s: float = PATIENCE_S, descriptors: Sequence[int] = ()
+    ) -> bool:
         if not self._address:
             return False
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(patience_s)
-                sender.sendto(text.encode(errors="replace"), self._address)
+                sender.connect(self._address)
+                socket.send_fds(sender, [text.encode(errors="replace")], descriptors)
         except OSError as error:
             log.debug("the service manager does not listen: %s", error)
             return False
         return True
+
+
+def inherited() -> dict[str, int]:
+    """Descriptors that the manager held for this process, by name. Children do not see them."""
+    ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    count = os.environ.pop("LISTEN_FDS", "")
+    if not ours or not count.isdecimal():
+        return {}
+    found = {name: FIRST_INHERITED + place for place, name in enumerate(names[: int(count)])}
+    for descriptor in found.values():
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - it takes no keyword
+    return found
 
 
 def _one_line(text: str) -> str:

@@ -25,6 +25,7 @@ from vcsharp.sinks import standin
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.consumers import ConsumerWatch
+from vcsharp.sinks.kept import Kept
 from vcsharp.sinks.v4l2_device import Device
 
 log = logging.getLogger(__name__)
@@ -76,15 +77,17 @@ class LoopbackSink:
         pixel_format: str = "YU12",
         device: Device | None = None,
         sysfs: Path = _SYSFS,
+        kept: Kept | None = None,
     ) -> None:
         """`path` None takes the first loopback device that lets itself be written.
 
         `pixel_format` is what readers get: `YU12` (as vcsharp works) or `YUYV` (for old readers).
+        `kept` are the devices that stay open from one run to the next.
         """
         self.name = name
         self._asked, self._path, self._sysfs = path, path, sysfs
         self._pixel_format = pixel_format
-        self._kernel = device or Device()
+        self._kernel, self._kept = device or Device(), kept
         self._descriptor = -1
         self._watch: ConsumerWatch | None = None
 
@@ -115,8 +118,10 @@ class LoopbackSink:
         try:
             taken = self._kernel.write(self._descriptor, data)
         except OSError as error:
+            self._drop_kept()
             raise _write_error(f"{self._path}", error) from error
         if taken != data.nbytes:
+            self._drop_kept()
             raise SinkIOError(
                 f"'{self._path}' took {taken} of {data.nbytes} bytes of a frame: another program "
                 "changed its format; close that program and start again"
@@ -131,13 +136,22 @@ class LoopbackSink:
             self._kernel.close(self._descriptor)
             self._descriptor = -1
 
+    def _is_ours(self, path: str) -> bool:
+        """Whether applications know this device as the one that vcsharp feeds."""
+        return path == self._path or (self._kept is not None and self._kept.holds(path))
+
+    def _drop_kept(self) -> None:
+        """Lets go of what would bar this run from opening the device anew."""
+        if self._kept is not None and self._path is not None:
+            self._kept.drop(self._path)
+
     def _open_first(self, stream: StreamFormat) -> str:
         """Opens the device asked for, or the first that does not refuse; returns its label."""
         if self._asked is not None:
             return self._open_one(self._asked, stream)
         refusals: list[str] = []
         found = find_loopback(self._kernel, self._sysfs)
-        for candidate in sorted(found, key=lambda one: one.path != self._path):
+        for candidate in sorted(found, key=lambda one: not self._is_ours(one.path)):
             try:
                 label = self._open_one(candidate.path, stream)
             except SinkError as error:
@@ -148,6 +162,28 @@ class LoopbackSink:
         raise SinkError("; ".join(refusals) or f"there is no virtual camera; make one: {MODPROBE}")
 
     def _open_one(self, path: str, stream: StreamFormat) -> str:
+        return self._continued(path, stream) or self._opened(path, stream)
+
+    def _continued(self, path: str, stream: StreamFormat) -> str | None:
+        """Goes on with the device that the run before left open. None where it left none."""
+        descriptor = self._kept.take(path) if self._kept is not None else None
+        if self._kept is None or descriptor is None:
+            return None
+        self._descriptor = descriptor
+        try:
+            wanted = _format(stream, self._pixel_format)
+            current = abi.Format(type=abi.BUF_TYPE_VIDEO_OUTPUT)
+            if self._already(wanted, current):
+                self._settle_rate(stream.fps)
+                self._set_picture_aside(path, stream)
+                return _text(_capability(self._kernel, descriptor).card)
+        except OSError as error:
+            log.debug("%s cannot be gone on with: %s", path, error.strerror)
+        self._kept.drop(path)
+        self.close()
+        return None
+
+    def _opened(self, path: str, stream: StreamFormat) -> str:
         try:
             self._descriptor = self._kernel.open(path)
             capability = _capability(self._kernel, self._descriptor)
@@ -160,6 +196,8 @@ class LoopbackSink:
             if legacy:
                 self._start_streaming()
             self._set_picture_aside(path, stream)
+            if self._kept is not None:
+                self._kept.keep(path, self._descriptor)
         except SinkError:
             self.close()
             raise
