@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -246,6 +247,27 @@ class Stream:
             source.close()
 
 
+class Planted:
+    """Faults that the harness has to find: in case 3, and memory and a handle in every case."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault, self._case = fault, 0
+        self._kept: list[object] = []
+
+    def run(self, random: Random) -> None:
+        del random
+        self._case += 1
+        if self._fault == "leak":
+            self._kept += [bytearray(os.urandom(2**20)) * 2, os.open(os.devnull, os.O_RDONLY)]
+        elif self._case == 4:
+            {"crash": os.abort, "hang": lambda: time.sleep(3600), "error": self._raise}[
+                self._fault
+            ]()
+
+    def _raise(self) -> None:
+        raise ValueError("planted")
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "settings file": SettingsFile,
     "flags and variables": CommandLine,
@@ -255,6 +277,10 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "camera buffer": CameraBuffer,
     "video file": VideoFile,
     "rtsp stream": Stream,
+    "planted crash": lambda _: Planted("crash"),
+    "planted hang": lambda _: Planted("hang"),
+    "planted error": lambda _: Planted("error"),
+    "planted leak": lambda _: Planted("leak"),
 }
 
 _HELPS = ("-h", "--help")

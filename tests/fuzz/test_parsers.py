@@ -56,13 +56,15 @@ class Child:
         self.target, self.at = target, first
         self.findings: list[str] = []
 
-    def finish(self) -> None:
+    def finish(self, hung_s: float = HUNG_S) -> None:
         """Reads to the end; a case that hangs or takes the process with it is a finding."""
+        patience_s = HUNG_S  # for the first case, which waits for the process to start
         try:
-            while (line := self._lines.get(timeout=HUNG_S)) is not None:
+            while (line := self._lines.get(timeout=patience_s)) is not None:
                 self._note(json.loads(line))
+                patience_s = hung_s
         except queue.Empty:
-            self._find(f"no answer for {HUNG_S:.0f} s")
+            self._find(f"no answer for {patience_s:.0f} s")
         finally:
             self._process.kill()
             status = self._process.wait()
@@ -110,7 +112,19 @@ def test_a_case_can_be_made_again() -> None:
     assert len({mutated(seeds, Random(f"x {n}")) for n in range(100)}) > 90
 
 
-def test_a_child_that_crashes_or_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    child = Child("no such target", 0, 5)
-    child.finish()
-    assert "ended with status 1" in child.findings[0]
+@pytest.mark.parametrize(
+    ("fault", "words", "number"),
+    [
+        ("crash", "the process ended with status -6", 3),
+        ("hang", "no answer for", 3),
+        ("error", "ValueError: planted", 3),
+        ("leak", "grown_kib", 79),
+        ("leak", "grown_handles", 79),
+    ],
+)
+def test_what_is_wrong_is_found_with_its_number(fault: str, words: str, number: int) -> None:
+    child = Child(f"planted {fault}", 0, 80)
+    child.finish(hung_s=6 if fault == "hang" else HUNG_S)
+    found = [finding for finding in child.findings if words in finding]
+    assert len(found) == 1, child.findings
+    assert found[0].startswith(f"planted {fault}, case {number}: ")
