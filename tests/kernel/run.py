@@ -108,6 +108,8 @@ def main() -> int:
     except (KernelTestError, OSError) as error:
         print(f"kernel-test: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return report(outcomes)
 
 

@@ -92,7 +92,9 @@ status=0
 if [ $shell = 1 ]; then
   "${guest[@]}" || status=$?
 else
-  timeout -k 10 "$timeout" "${guest[@]}" </dev/null >"$out/console.log" 2>&1 || status=$?
+  timeout -k 10 "$timeout" "${guest[@]}" </dev/null >"$out/console.log" 2>&1 &
+  trap 'kill $!; wait $!; exit 130' INT TERM   # a guest is in a process group of its own
+  wait $! || status=$?
 fi
 
 # ---- the result -----------------------------------------------------------------------------------
