@@ -57,7 +57,8 @@ def test_what_a_wish_leaves_out_stays(api):
     ("wish", "words"),
     [
         ({"strength": 5}, "strength: Input should be less than or equal to 2"),
-        ({"strength": "strong"}, "strength: Input should be a valid number"),
+        ({"strength": "1.5"}, "strength: Input should be a valid number"),
+        ({"strength": False}, "strength: Input should be a valid number"),
         ({"compare": "both"}, "compare: Input should be 'off', 'split' or 'side'"),
         ({"overlay": None, "source": ""}, "source: String should have at least 1 character"),
         ({"source": "x" * 5000}, "source: String should have at most 4096 characters"),

@@ -308,7 +308,7 @@ def _change(call: _Call, wishes: dict[str, str]) -> None:
             hint = settings.nearest(name, OPTIONS) or f"; choose {', '.join(OPTIONS)}"
             raise SettingsError(f"'{name}' cannot be changed while running{hint}")
     try:
-        wish = Change.model_validate({name: _absolute(name, text) for name, text in wishes.items()})
+        wish = Change.model_validate({name: _meant(name, text) for name, text in wishes.items()})
     except ValidationError as error:
         faults = error.errors(include_url=False)
         raise SettingsError("\n".join(_fault(fault, wishes) for fault in faults)) from None
@@ -322,8 +322,13 @@ def _fault(fault: Any, wishes: dict[str, str]) -> str:
     return redact(f"{name}: {fault['msg']} (got '{textwrap.shorten(wishes[name], 60)}')")
 
 
-def _absolute(name: str, text: str) -> str:
-    """A file of this folder by its whole path: the run has a folder of its own."""
+def _meant(name: str, text: str) -> str | float:
+    """The value that a text stands for.
+
+    A file of this folder is named by its whole path: the run has a folder of its own.
+    """
+    if name == "strength":
+        return float(text) if re.fullmatch(r"-?[0-9]*\.?[0-9]+", text) else text
     named = text not in ("auto", "demo") if name == "source" else name == "model" and os.sep in text
     return os.path.abspath(text) if named and _exists(text) else text  # noqa: PTH100  keeps links
 

@@ -111,7 +111,7 @@ class Change(_Plain):
     source: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     """Anything that `--source` takes."""
     model: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    strength: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    strength: Annotated[float, Field(strict=True, ge=0, le=2, allow_inf_nan=False)] | None = None
     compare: Compare | None = None
     overlay: Overlay | None = None
 
