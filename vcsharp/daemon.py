@@ -30,7 +30,7 @@ from vcsharp.faults import FaultLog
 from vcsharp.frame import Color, Frame
 from vcsharp.handles import Handles
 from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live
-from vcsharp.notify import Notifier
+from vcsharp.notify import Notifier, inherited
 from vcsharp.overlay import with_line
 from vcsharp.pipeline import Pipeline, Plan
 from vcsharp.recording import FixedEngine, FixedSource
@@ -39,6 +39,7 @@ from vcsharp.signals import signals_obeyed
 from vcsharp.sinks import make_sink, virtual_available
 from vcsharp.sinks.base import Sink, StreamFormat
 from vcsharp.sinks.expendable import Expendable
+from vcsharp.sinks.kept import Kept
 from vcsharp.sinks.persistent import Persistent
 from vcsharp.sources import make_source
 from vcsharp.sources.base import Source, SourceFormat
@@ -74,6 +75,7 @@ class _Run:
         self._stop = threading.Event()
         self._telemetry, self._faults = Telemetry(), FaultLog()
         self._notifier = Notifier.from_environment()
+        self._kept = Kept(self._notifier, inherited())
         self._look = Look(settings.compare, settings.overlay, self._with_figures)
         specs = self._sink_specs()
         raw = [self._make_sink(spec) for spec in specs]
@@ -219,6 +221,7 @@ class _Run:
             source_path=Path(wish.source) if Path(wish.source).is_file() else None,
             serve=lambda port: self._handles.page_url(port),
             watched=lambda: self._handles.watched,
+            kept=self._kept,
         )
 
     def _robust(self, sink: Sink) -> Sink:

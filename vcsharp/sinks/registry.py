@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vcsharp.errors import SettingsError, SinkError
 from vcsharp.sinks.base import Sink
+from vcsharp.sinks.kept import Kept
 
 _NAMES = ("auto", "virtual", "pyvirtualcam", "preview", "digest", "null")
 _CHOICES = (
@@ -33,6 +34,7 @@ class _Wish:
     source_path: Path | None
     serve: Callable[[int], str]
     watched: Callable[[], bool]
+    kept: Kept | None
 
 
 def _not_served(_: int) -> str:
@@ -48,6 +50,7 @@ def make_sink(
     source_path: Path | None,
     serve: Callable[[int], str] = _not_served,
     watched: Callable[[], bool] = lambda: False,
+    kept: Kept | None = None,
 ) -> Sink:
     """The sink that `spec` names, not yet open; `auto` is for the caller to resolve.
 
@@ -60,11 +63,14 @@ def make_sink(
         source_path: the file being read, which no sink may write.
         serve: begins to serve the preview page on a port and returns its address.
         watched: whether that page has asked for a picture lately.
+        kept: the virtual cameras that stay open from one run to the next.
 
     Raises SettingsError where `spec` names no sink that this system has.
     """
     kind, _, rest = spec.partition(":")
-    wish = _Wish(spec, kind, rest, force, preview_port, pixel_format, source_path, serve, watched)
+    wish = _Wish(
+        spec, kind, rest, force, preview_port, pixel_format, source_path, serve, watched, kept
+    )
     if spec.lower().endswith(_ENDINGS) and kind != "digest":
         return _file(wish)
     if spec.startswith("/dev/"):
@@ -143,7 +149,7 @@ def _device(wish: _Wish) -> Sink:
 def _loopback(wish: _Wish, path: str | None) -> Sink:
     from vcsharp.sinks.v4l2loopback import LoopbackSink
 
-    return LoopbackSink(path, name=wish.spec, pixel_format=wish.pixel_format)
+    return LoopbackSink(path, name=wish.spec, pixel_format=wish.pixel_format, kept=wish.kept)
 
 
 _MAKERS: dict[str, Callable[[_Wish], Sink]] = {
