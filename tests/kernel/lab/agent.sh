@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the guest's vm-job with /job mounted: shares, v4l2loopback release, the job, its result.
 cut -d' ' -f1 /proc/uptime >/job/booted                 # seconds from the kernel's start
 while read -r tag point mode host; do

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by kernel.sh and image.sh: packages of any Debian suite, without touching this machine's
 # own apt state. Addresses come from its apt configuration at run time and are never written down.
 

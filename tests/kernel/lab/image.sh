@@ -10,7 +10,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=apt.sh
+# shellcheck source-path=SCRIPTDIR source=apt.sh
 . "$here/apt.sh"
 mkdir -p "$1"
 out=$(cd "$1" && pwd)

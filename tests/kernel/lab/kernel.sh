@@ -9,7 +9,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=apt.sh
+# shellcheck source-path=SCRIPTDIR source=apt.sh
 . "$here/apt.sh"
 source=linux-source-6.12 suite=trixie
 mkdir -p "$1"
