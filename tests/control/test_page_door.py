@@ -322,6 +322,21 @@ def test_what_is_no_proper_request_gets_nothing_and_harms_nothing(browser, runti
     assert not caplog.records
 
 
+def test_no_answer_waits_for_the_one_before_to_be_acknowledged(browser, monkeypatch):
+    """Nagle's algorithm would hold each body back for 40 ms."""
+    seen = []
+    made = servers._Protocol.connection_made
+
+    def looking(self, transport):
+        made(self, transport)
+        peer = transport.get_extra_info("socket")
+        seen.append(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(servers._Protocol, "connection_made", looking)
+    assert browser.get("/api/state").status == 200
+    assert seen == [1]
+
+
 def test_whoever_asks_too_slowly_is_cut(browser, monkeypatch):
     monkeypatch.setattr(servers, "EXCHANGE_TIMEOUT_S", 0.2)
     for start in (b"", b"GET /api/state HT", b"POST /api/pause HTTP/1.1\r\nHost: x\r\n"):
