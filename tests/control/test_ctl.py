@@ -70,11 +70,12 @@ def refused(told, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("arguments", [[], ["status"]])
 def test_status_tells_where_everything_stands(told, runtime, arguments):
     runtime.update(
+        paused=True,
         source={"state": "lost", "words": "unplugged; plug it in", "reconnects": 2},
         faults=[{"at_s": 0, "where": "source", "what": "camera unplugged", "count": 3}],
     )
     out = done(told, *arguments)
-    assert out.startswith("vcsharp 1.2.3, 'default', up 1 min\n")
+    assert out.startswith("vcsharp 1.2.3, 'default', up 1 min, paused\n")
     for words in (
         "lost",
         "unplugged; plug it in",

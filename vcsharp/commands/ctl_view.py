@@ -34,7 +34,9 @@ def status(state: State, instance: str) -> RenderableType:
     for label, word, details in _rows(state):
         grid.add_row(Text(one_line(label)), _colored(word), Text(one_line(details)))
     title = Text.assemble(
-        ("vcsharp ", "bold"), f"{state.version}, '{instance}', up {_span(state.uptime_s)}"
+        ("vcsharp ", "bold"),
+        f"{state.version}, '{instance}', up {_span(state.uptime_s)}",
+        (", paused" if state.paused else "", "yellow"),
     )
     if not state.faults:
         return Group(title, grid)
@@ -94,7 +96,7 @@ def _rows(state: State) -> Iterator[tuple[str, str, str]]:
     for sink in state.sinks:
         yield sink.name, sink.state, _sink(sink)
     drawn = f"compare {options.compare}, overlay {options.overlay}"
-    yield "picture", state.size, f"{state.fps:g} fps, {drawn}"
+    yield "picture", state.size or "none yet", f"{state.fps:g} fps, {drawn}"
     yield "rate", f"{now.fps_out:.1f} fps", f"{now.fps_in:.1f} fps in, {_losses(state)}"
     yield "delay", f"{state.delay_ms:.0f} ms", f"95 of 100 within {now.latency_ms['p95']:.0f} ms"
     yield "load", f"{now.cpu_percent:.0f} %", f"of a core, {now.rss_mib:.0f} MiB"
