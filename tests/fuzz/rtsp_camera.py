@@ -13,7 +13,7 @@ from tests.sources.rtsp_server import Encoder, rtp_payloads
 
 from .mutate import mutated
 
-_PATIENCE_S = 0.3
+_PATIENCE_S = 0.15
 _SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\na=control:*\r\n"
     "m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\na=control:track1\r\n"
