@@ -43,6 +43,7 @@ def test_the_end_of_the_run_is_told_and_the_picture_stays(page, show, tmp_path):
     )
     expect(page.locator("#status")).to_have_text("No answer", timeout=WAIT_MS)
     expect(page.locator("#announcer")).to_have_text(NO_ANSWER)
+    expect(page.locator("#run")).to_have_text(f"{NO_ANSWER} This is what was known last.")
     expect(page.locator("body")).to_have_attribute("data-link", "broken")
     assert shot(page, tmp_path / "ended.png").std() > 15
 

@@ -155,10 +155,14 @@ function reloadWords({ applied, needs_restart: later }) {
 function furnishSnapshot(daemon) {
   for (const button of document.querySelectorAll("[data-snapshot]")) {
     const which = button.dataset.snapshot;
-    button.addEventListener("click", () => attempt(daemon, "save", async () => {
-      const reply = await ask("GET", `api/snapshot.png?which=${which}`);
-      save(await reply.blob(), `vcsharp-${stamp(new Date())}-${which}.png`);
-    }));
+    button.addEventListener("click", async () => {
+      button.setAttribute("aria-busy", "true"); // a camera that rests has to wake first
+      await attempt(daemon, "save", async () => {
+        const reply = await ask("GET", `api/snapshot.png?which=${which}`);
+        save(await reply.blob(), `vcsharp-${stamp(new Date())}-${which}.png`);
+      });
+      button.removeAttribute("aria-busy");
+    });
   }
 }
 

@@ -18,12 +18,12 @@ function fill(row, { level, title, why, facts }) {
   setText(details, facts.join(" · "));
 }
 
-function showParts(state) {
+function showParts(state, fresh) {
   const rows = [sourceWords(state.source), engineWords(state.engine), ...state.sinks.map(sinkWords)];
   const list = element("parts");
   setContent(list, String(rows.length), () => rows.map(emptyPart));
   rows.forEach((row, index) => fill(list.children[index], row));
-  setText(element("run"), runWords(state));
+  if (fresh) setText(element("run"), runWords(state));
   setText(element("version"), `vcsharp ${state.version}`);
 }
 
@@ -100,9 +100,12 @@ function showFaults(state) {
 /** Makes the lower half of the page follow the daemon. */
 export function furnish(daemon) {
   element("delay-copy").addEventListener("click", copyDelay);
-  daemon.whenState((state) => {
+  daemon.whenLink((trouble) => {
+    if (trouble) setText(element("run"), `${trouble} This is what was known last.`);
+  });
+  daemon.whenState((state, fresh) => {
     if (!daemon.trouble) showStatus(state);
-    showParts(state);
+    showParts(state, fresh);
     showDelay(state);
     showFaults(state);
   });
