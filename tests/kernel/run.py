@@ -50,12 +50,12 @@ class Scenario:
 
     name: str
     releases: tuple[str, ...] = NEWEST
-    timeout_s: int = 240
+    timeout_s: int = 300
 
 
 SCENARIOS = (
     Scenario("camera", RELEASES),
-    Scenario("chromium", RELEASES, 300),
+    Scenario("chromium", RELEASES, 400),
     Scenario("loopback", RELEASES, 300),
     Scenario("unplug"),
     Scenario("cycles", timeout_s=600),
