@@ -347,7 +347,7 @@ def _sink_view(sink: Dressed) -> SinkView:
     state = getattr(sink.inner, "state", SinkState.WRITING if sink.description else None)
     return SinkView(
         name=sink.name,
-        description=sink.description,
+        description=getattr(sink.inner, "description", sink.description),
         state=SinkState(state or SinkState.OPENING),
         words=words,
         wanted=sink.wanted,

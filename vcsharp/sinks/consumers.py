@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from vcsharp.sinks import v4l2_abi as abi
@@ -63,7 +64,9 @@ class ConsumerWatch:
         return self._wanted
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Begins to watch; where the driver tells, `wanted` is known at once."""
+        with suppress(OSError):
+            self._resync()
         self._waker, self._wake_end = os.pipe()
         self._thread = threading.Thread(target=self._run, name="vcsharp-consumers", daemon=True)
         self._thread.start()
