@@ -270,6 +270,17 @@ def test_stopping_ends_a_first_open_that_hangs(rigs: Callable[..., Rig]) -> None
     released.set()
 
 
+def test_a_pause_while_the_first_open_hangs_is_obeyed(rigs: Callable[..., Rig]) -> None:
+    released = threading.Event()
+    rig = rigs(Flaky(good=10**6, open_hook=waiting_for(released)))
+    threading.Timer(0.2, lambda: rig.source.hold(S.PAUSED)).start()
+    rig.source.open()
+    rig.until(S.PAUSED)
+    released.set()
+    rig.source.release(S.PAUSED)
+    rig.until(S.LIVE)
+
+
 def test_a_fault_of_the_program_is_not_taken_for_a_lost_camera(rigs: Callable[..., Rig]) -> None:
     def fail(number: int) -> None:
         raise ZeroDivisionError("planted")

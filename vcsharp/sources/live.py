@@ -154,6 +154,8 @@ class LiveSource:
         feed = self._connect()
         while feed.format is None and not self._stop.wait(POLL_S / 5):
             self._raise_if_failed(feed)
+            if self._held() is not None:  # paused before there was a picture
+                return SourceFormat(*self._size, Fraction(30), Color(), "")
         if feed.format is None:
             raise SourceLost("stopped while opening")
         self._opened(feed)
