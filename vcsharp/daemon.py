@@ -285,7 +285,7 @@ class _Run:
         url = line.removeprefix("sink: ")
         self._view.announce(f"sink: preview page, open {url} in a browser")
         if self._may_open_browser():
-            webbrowser.open(url)
+            webbrowser.open(self._handles.once_url())  # other users can read a command line
 
     def _may_open_browser(self) -> bool:
         wish = self._settings.open_browser

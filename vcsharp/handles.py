@@ -55,6 +55,10 @@ class Handles:
         """Starts the page's server, or names the one that runs. Raises SinkError for the port."""
         return self._doors.page_url(port)
 
+    def once_url(self) -> str:
+        """As `page_url`, but good for one visit: for a browser's command line."""
+        return self._doors.once_url()
+
     @property
     def watched(self) -> bool:
         """Whether a browser shows the page at this moment."""

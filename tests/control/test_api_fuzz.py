@@ -50,7 +50,11 @@ def app() -> Iterator[ASGIApp]:
     runtime.show(picture(0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "POLL_TIMEOUT_S", 0.001)
-        yield make_app(runtime, socket_guard, open_page=lambda: "http://127.0.0.1:1/?token=x")
+        yield make_app(
+            runtime,
+            socket_guard,
+            open_page=lambda: ("http://127.0.0.1:1/?token=x", "http://127.0.0.1:1/?ticket=y"),
+        )
 
 
 @pytest.fixture(scope="module")

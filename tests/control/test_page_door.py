@@ -373,7 +373,9 @@ def cut(connection: socket.socket) -> bool:
 def test_asking_again_gives_the_same_page(open_doors, api):
     url = open_doors.page_url()
     assert open_doors.page_url(0) == url
-    assert api.post("/api/ui").json() == {"url": url}
+    told = api.post("/api/ui").json()
+    assert told["url"] == url
+    assert told["once"].startswith(f"{url.partition('?')[0]}?ticket=")
 
 
 def listening(suffix: str) -> list[str]:

@@ -33,12 +33,15 @@ def main(argv: Sequence[str], console: Console) -> int:
     setup_logging(console, bool(given.pop("debug", False)))
     as_json, to_print = given.pop("json", False), given.pop("print", False)
     instance = load(RunSettings, given).instance
-    url = _url(instance)
+    from vcsharp.control.client import Client
+
+    with Client(instance) as client:
+        url, once = client.page_url(), client.once_url()
     if as_json:
         print_json({"instance": instance, "url": url})
     elif to_print or not _has_screen():
         sys.stdout.write(f"{url}\n")
-    elif _opened(url):
+    elif _opened(once):
         say(console, "the page is open in the browser")
     else:
         say(console, "no browser could be started; open this address:")
@@ -58,13 +61,6 @@ def _parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="JSON for programs, open nothing")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def _url(instance: str) -> str:
-    from vcsharp.control.client import Client
-
-    with Client(instance) as client:
-        return client.page_url()
 
 
 def _has_screen() -> bool:

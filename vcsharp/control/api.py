@@ -39,7 +39,9 @@ class Address(BaseModel):
     """Where the control page is."""
 
     url: str
-    """Opens the page once in a browser; holds the page's key."""
+    """Opens the page in a browser, as often as you like; holds the page's key."""
+    once: str
+    """Opens it once, within a minute: for where others can read along."""
 
 
 def make_app(
@@ -47,7 +49,7 @@ def make_app(
     guard: Guard,
     *,
     pictures: Pictures | None = None,
-    open_page: Callable[[], str] | None = None,
+    open_page: Callable[[], tuple[str, str]] | None = None,
     page: Path | None = None,
 ) -> ASGIApp:
     """The application.
@@ -56,7 +58,8 @@ def make_app(
         runtime: the run that is steered.
         guard: what stands before it; see `vcsharp.control.guards`.
         pictures: shared with the other doors, so that each picture is encoded once.
-        open_page: starts the page's server, or finds it running; returns its address.
+        open_page: starts the page's server, or finds it running; returns its address, and one
+            for a single visit.
         page: folder of the page's files, for the door that browsers come through.
     """
     app = FastAPI(
@@ -168,13 +171,14 @@ def _looking(pictures: Pictures) -> APIRouter:
     return api
 
 
-def _opening(open_page: Callable[[], str]) -> APIRouter:
+def _opening(open_page: Callable[[], tuple[str, str]]) -> APIRouter:
     api = APIRouter(prefix="/api")
 
     @api.post("/ui", responses=_REFUSED)
     def ui() -> Address:
         """Starts the control page's server, unless it runs, and tells its address."""
-        return Address(url=open_page())
+        url, once = open_page()
+        return Address(url=url, once=once)
 
     return api
 

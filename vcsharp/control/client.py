@@ -92,6 +92,10 @@ class Client:
         """The address of the control page, whose server is started if need be; holds its key."""
         return self._read(dict[str, str], self._ask("POST", "/api/ui"))["url"]
 
+    def once_url(self) -> str:
+        """As `page_url`, but good for one visit within a minute."""
+        return self._read(dict[str, str], self._ask("POST", "/api/ui"))["once"]
+
     def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         if not _lives(self._path):
             raise self._not_there()

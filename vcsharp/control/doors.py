@@ -13,6 +13,7 @@ from vcsharp.control.paths import socket_path
 from vcsharp.control.pictures import Pictures
 from vcsharp.control.runtime import Runtime
 from vcsharp.control.servers import ControlServer, MetricsServer, PageServer, Server
+from vcsharp.control.tickets import Tickets
 from vcsharp.errors import VcsharpError
 
 WEB = Path(__file__).parent.parent / "web"
@@ -28,7 +29,7 @@ class Doors:
     def __init__(self, runtime: Runtime, instance: str, *, metrics: ASGIApp | None = None) -> None:
         """`instance` names the run and so its socket; `metrics` answers at `/metrics`."""
         self._runtime, self._instance, self._metrics = runtime, instance, metrics
-        self._pictures = Pictures(runtime)
+        self._pictures, self._tickets = Pictures(runtime), Tickets()
         self._lock = threading.Lock()
         self._servers: list[Server] = []
         self._page_url = ""
@@ -42,7 +43,7 @@ class Doors:
     def open(self) -> None:
         """Opens the socket. Raises VcsharpError, with a cure, where that cannot be."""
         app = make_app(
-            self._runtime, socket_guard, pictures=self._pictures, open_page=self.page_url
+            self._runtime, socket_guard, pictures=self._pictures, open_page=self._addresses
         )
         with self._lock:
             server = ControlServer(app)
@@ -62,6 +63,10 @@ class Doors:
                 self._page_url = server.start(port)
                 self._servers.append(server)
             return self._page_url
+
+    def once_url(self) -> str:
+        """As `page_url`, but good for one visit within a minute: for a browser's command line."""
+        return f"{self.page_url().partition('?')[0]}?ticket={self._tickets.issue()}"
 
     def metrics_url(self, port: int) -> str:
         """Serves the metrics on `port` and returns their address. Raises SinkError."""
@@ -84,11 +89,14 @@ class Doors:
         for server in servers:
             server.close()
 
+    def _addresses(self) -> tuple[str, str]:
+        return self.page_url(), self.once_url()
+
     def _page_app(self, port: int, token: str) -> ASGIApp:
         return make_app(
             self._runtime,
-            lambda app: page_guard(app, port, token),
+            lambda app: page_guard(app, port, token, self._tickets),
             pictures=self._pictures,
-            open_page=self.page_url,
+            open_page=self._addresses,
             page=WEB,
         )

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vcsharp.control.answers import problem
+from vcsharp.control.tickets import Tickets
 
 HOST = "127.0.0.1"
 """The only address that anything but the socket is served on."""
@@ -125,10 +126,10 @@ def socket_guard(app: ASGIApp) -> ASGIApp:
     return BoundedBody(app)
 
 
-def page_guard(app: ASGIApp, port: int, token: str) -> ASGIApp:
-    """For the page at `http://127.0.0.1:port/`, whose key is `token`."""
+def page_guard(app: ASGIApp, port: int, token: str, tickets: Tickets) -> ASGIApp:
+    """For the page at `http://127.0.0.1:port/`, whose key is `token`; a ticket admits as well."""
     folder = f"/{hashlib.sha256(token.encode()).hexdigest()[:32]}"  # which does not give it away
-    key = _Key(port, token, folder)
+    key = _Key(port, token, folder, tickets)
     checks = (_own_host(port), _own_origin, _own_site, _plain_json, key.check)
     return SafeHeaders(_Below(folder, _Checked(BoundedBody(app), *checks)))
 
@@ -195,23 +196,26 @@ class _Key:
     at. So the page lives in a folder whose name nobody could guess, and the cookie goes there only.
     """
 
-    def __init__(self, port: int, token: str, folder: str) -> None:
-        self._token, self._folder = token.encode(), folder
+    def __init__(self, port: int, token: str, folder: str, tickets: Tickets) -> None:
+        self._token, self._folder, self._tickets = token.encode(), folder, tickets
         self._cookie = f"vcsharp-{port}"  # cookies do not tell ports apart
 
     def check(self, scope: Scope) -> Response | None:
         """None for a request with the key."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        if scope["path"] == "/" and scope["method"] == "GET" and "token" in query:
-            return self._welcome(query["token"])
+        if scope["path"] == "/" and scope["method"] == "GET":
+            if "token" in query:
+                return self._welcome(admitted=all(map(self._is_key, query["token"])))
+            if "ticket" in query:
+                return self._welcome(admitted=all(map(self._tickets.spend, query["ticket"])))
         if any(self._is_key(word) for word in self._shown(Headers(scope=scope))):
             return None
         if scope["path"].startswith("/api/"):
             return problem(401, _NO_KEY, {"WWW-Authenticate": "Bearer"})
         return PlainTextResponse(f"{_NO_KEY}\n", 401)
 
-    def _welcome(self, words: list[str]) -> Response:
-        if not all(map(self._is_key, words)):
+    def _welcome(self, *, admitted: bool) -> Response:
+        if not admitted:
             return PlainTextResponse(f"wrong key; {_NO_KEY}\n", 403)
         answer = Response(status_code=303, headers={"Location": f"{self._folder}/"})
         answer.set_cookie(
