@@ -23,6 +23,8 @@ def main() -> None:
         descriptors, memory_mib, came_back = [], [], 0
         for _ in range(ROUNDS):
             came_back += sum(taken_and_given(watcher) for _ in range(CYCLES // ROUNDS))
+            if not check("daemon-lives", running.ended is None, running.said[-200:].strip()):
+                finish()
             descriptors.append(len(list(Path(f"/proc/{running.pid}/fd").iterdir())))
             memory_mib.append(rss_mib(running.pid))
             note(f"{came_back} came back; {descriptors[-1]} descriptors, {memory_mib[-1]} MiB")
@@ -41,7 +43,7 @@ def taken_and_given(watcher: readers.Watcher) -> bool:
     (UVC_DRIVER / "unbind").write_text(interface)
     watcher.seconds_to("words", 5)
     (UVC_DRIVER / "bind").write_text(interface)
-    return watcher.seconds_to("camera", 10) < 10
+    return watcher.seconds_to("camera", 5) < 5
 
 
 def rss_mib(pid: int) -> int:
