@@ -20,6 +20,7 @@ from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Color, ColorMatrix, ColorRange, Frame, Result, black, frame_bytes
 from vcsharp.sinks import v4l2_abi as abi
+from vcsharp.sinks import v4l2loopback
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.v4l2loopback import LoopbackSink, find_loopback, yuyv
 
@@ -373,3 +374,34 @@ def test_a_real_device_refuses_a_second_writer_and_is_free_again_afterwards(stre
     first.close()
     assert second.open(other).startswith(DEVICE)
     second.close()
+
+
+class StuckKernel(FakeKernel):
+    """0.12 after a writer that only wrote: its place is taken until somebody asks to stream."""
+
+    def ioctl(self, descriptor, request, argument):
+        if request == abi.STREAMON and not self.open_now[descriptor].node.capabilities & 2:
+            self.open_now[descriptor].node.capabilities |= videodev.CAP_VIDEO_OUTPUT
+            self.requests.append(request)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        super().ioctl(descriptor, request, argument)
+
+
+@pytest.mark.parametrize(("openers", "opens"), [("0", True), ("1", False), ("junk", False)])
+def test_release_0_12_gets_a_forgotten_place_freed_where_nobody_can_be_hurt(
+    tmp_path, stream, monkeypatch, openers, opens
+):
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module" / "refcnt").write_text(openers)
+    monkeypatch.setattr(v4l2loopback, "_MODULE", tmp_path / "module")
+    kernel = StuckKernel({"/dev/video10": Node(capabilities=videodev.CAP_VIDEO_CAPTURE)})
+    (tmp_path / "class").mkdir()
+    folder = sysfs(tmp_path / "class", video10=["max_openers"])
+    sink = LoopbackSink("/dev/video10", device=kernel, sysfs=folder)
+    if opens:
+        sink.open(stream)
+        sink.close()
+    else:
+        with pytest.raises(SinkError, match="another program writes to it"):
+            sink.open(stream)
+        assert abi.STREAMON not in kernel.requests

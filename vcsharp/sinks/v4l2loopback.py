@@ -7,7 +7,6 @@ device; write() cuts what is too long and never waits; STREAMON without buffers 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import os
@@ -21,10 +20,10 @@ import numpy as np
 from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Bytes, Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
-from vcsharp.sinks import standin
+from vcsharp.sinks import legacy, standin
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.base import StreamFormat
-from vcsharp.sinks.consumers import ConsumerWatch
+from vcsharp.sinks.consumers import ConsumerWatch, Openers
 from vcsharp.sinks.kept import Kept
 from vcsharp.sinks.v4l2_device import Device
 
@@ -34,6 +33,7 @@ LABEL = "vcsharp"
 MODPROBE = f"sudo modprobe v4l2loopback video_nr=10 card_label={LABEL} exclusive_caps=1"
 _DRIVER = b"v4l2 loopback"
 _SYSFS = Path("/sys/class/video4linux")
+_MODULE = Path("/sys/module/v4l2loopback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +185,11 @@ class LoopbackSink:
 
     def _opened(self, path: str, stream: StreamFormat) -> str:
         try:
-            self._descriptor = self._kernel.open(path)
-            capability = _capability(self._kernel, self._descriptor)
-            label = _checked_label(path, capability)
-            legacy = self._is_legacy(path)
-            if legacy:
-                _refuse_second_writer(capability)
+            label = _checked_label(path, self._asked_device(path))
             self._settle_format(path, stream)
             self._settle_rate(stream.fps)
-            if legacy:
-                self._start_streaming()
+            if legacy.is_legacy(path, self._sysfs):
+                legacy.start_streaming(self._kernel, self._descriptor)
             self._set_picture_aside(path, stream)
             if self._kept is not None:
                 self._kept.keep(path, self._descriptor)
@@ -206,17 +201,19 @@ class LoopbackSink:
             raise _open_error(path, error) from error
         return label
 
-    def _is_legacy(self, path: str) -> bool:
-        """True for v4l2loopback 0.12, the last without `state` in sysfs."""
-        entry = self._sysfs / Path(path).resolve().name
-        return (entry / "max_openers").exists() and not (entry / "state").exists()
-
-    def _start_streaming(self) -> None:
-        """Tells 0.12 that a writer streams, so that it notices when this one has gone.
-
-        Without it the device refuses every later writer until the module is loaded anew.
-        """
-        self._kernel.ioctl(self._descriptor, abi.STREAMON, ctypes.c_int(abi.BUF_TYPE_VIDEO_OUTPUT))
+    def _asked_device(self, path: str) -> videodev.Capability:
+        """Opens the device and asks what it is; on 0.12 its writer's place may have to be freed."""
+        self._descriptor = self._kernel.open(path)
+        capability = _capability(self._kernel, self._descriptor)
+        if _can_output(capability) or not legacy.is_legacy(path, self._sysfs):
+            return capability
+        self.close()
+        openers = Openers(_MODULE, self._sysfs)
+        if not legacy.free_place(self._kernel, path, openers):
+            # 0.12 would let several programs write at once.
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        self._descriptor = self._kernel.open(path)
+        return _capability(self._kernel, self._descriptor)
 
     def _set_picture_aside(self, path: str, stream: StreamFormat) -> None:
         """Lets a call go on while nobody writes: until vcsharp was restarted, or updated."""
@@ -295,12 +292,6 @@ def _checked_label(path: str, capability: videodev.Capability) -> str:
             f"make a virtual camera: {MODPROBE}"
         )
     return label
-
-
-def _refuse_second_writer(capability: videodev.Capability) -> None:
-    """0.12 lets several programs write at once; what it announces tells of the first."""
-    if not _can_output(capability):
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def _format(stream: StreamFormat, pixel_format: str) -> abi.Format:
