@@ -249,9 +249,12 @@ def run(wish: argparse.Namespace) -> list[Outcome]:
     ]
     if not wanted:
         raise KernelTestError("nothing to run: that scenario is not for that release")
-    with ThreadPoolExecutor(wish.jobs) as pool:
+    pool = ThreadPoolExecutor(wish.jobs)
+    try:
         started = [pool.submit(boot, *one, source, wish.engine) for one in wanted]
         return [one.result() for one in started]
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C no more guests are started
 
 
 def snapshot(target: Path) -> Path:
