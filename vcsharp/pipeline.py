@@ -27,7 +27,7 @@ from vcsharp.frame import Frame, Result
 from vcsharp.mailbox import BoundedQueue, Channel, Mailbox, taken, until_closed
 from vcsharp.sinks.base import Sink, StreamFormat
 from vcsharp.sources.base import Source, SourceFormat
-from vcsharp.stage import Crew
+from vcsharp.stage import DRAIN_GRACE_S, LIVE_GRACE_S, Crew
 from vcsharp.telemetry import Telemetry
 
 IDLE_REPEAT_S = 0.098
@@ -89,7 +89,9 @@ class Pipeline:
         self._outboxes: list[Channel[Result]] = [
             BoundedQueue() if plan.lossless and not sink.realtime else Mailbox() for sink in sinks
         ]
-        self._crew = Crew(stop, [self._inbox, *self._outboxes])
+        fleeting = all(sink.realtime for sink in sinks)
+        grace_s = LIVE_GRACE_S if fleeting else DRAIN_GRACE_S
+        self._crew = Crew(stop, [self._inbox, *self._outboxes], grace_s)
         telemetry.count_drops_of([self._inbox], self._outboxes)
 
     def run(self) -> None:

@@ -22,6 +22,8 @@ START_GRACE_S = 0.5
 """The same while devices are still being opened: there is nothing to finish."""
 DRAIN_GRACE_S = 60.0
 """For the others to finish what was under way: an encoder may hold many large frames."""
+LIVE_GRACE_S = 1.0
+"""The same where nothing is kept: a driver that hangs in a write must not hold up the end."""
 READ_GRACE_S = 3.0
 """For the source's last read to return; a silent stream's time-out is 5 s in all."""
 FAULT_GRACE_S = 1.5
@@ -35,11 +37,16 @@ class Crew:
     once by the owner.
     """
 
-    def __init__(self, stop: threading.Event, channels: Sequence[Channel[Any]]) -> None:
+    def __init__(
+        self,
+        stop: threading.Event,
+        channels: Sequence[Channel[Any]],
+        drain_grace_s: float = DRAIN_GRACE_S,
+    ) -> None:
         self.stop = stop
         self.up = False
         self.error: BaseException | None = None
-        self._channels = channels
+        self._channels, self._drain_grace_s = channels, drain_grace_s
         self._meetings = 0
         self._barrier = threading.Barrier(1)
         self._lock = threading.Lock()
@@ -114,7 +121,7 @@ class Crew:
             _join(threads, STOP_GRACE_S if self.up else START_GRACE_S, until=self._failed)
             for channel in self._channels:
                 channel.close()
-            _join(threads[1:], DRAIN_GRACE_S, until=self._failed)
+            _join(threads[1:], self._drain_grace_s, until=self._failed)
         if self.up or self.error is not None:
             _join(threads, FAULT_GRACE_S if self.error else READ_GRACE_S)
         for thread in _alive(threads):

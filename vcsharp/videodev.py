@@ -6,6 +6,7 @@ Structures and numbers are part of the kernel's stable interface.
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 CAP_VIDEO_CAPTURE = 0x0000_0001
 CAP_VIDEO_OUTPUT = 0x0000_0002
@@ -31,6 +32,14 @@ class Capability(ctypes.Structure):
 def request(direction: int, number: int, argument: type[ctypes.Structure | ctypes.c_int]) -> int:
     """The number of a V4L2 ioctl: direction, size of its argument, the letter V, its own number."""
     return direction << 30 | ctypes.sizeof(argument) << 16 | ord("V") << 8 | number
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """What matches in a folder whose entries come and go; nothing where the folder itself does."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 QUERYCAP = request(READ, 0, Capability)

@@ -211,3 +211,15 @@ def test_placeholders_are_not_counted_nor_sharpened(make_rig):
     assert rig.telemetry.snapshot().frames_in == 0
     assert calls == [-1]
     assert len(rig.sinks[0].results) == 5
+
+
+def test_a_driver_that_hangs_in_a_write_does_not_hold_up_the_end(make_rig, caplog):
+    released = threading.Event()
+    sink = FakeSink(realtime=True, hook=lambda number: released.wait(60) and None)
+    rig = make_rig(FakeSource(10**6, lossless=False, period_s=0.01), [sink], lossless=False)
+    threading.Timer(0.5, rig.stop.set).start()
+    started_s = time.monotonic()
+    rig.pipeline.run()
+    assert time.monotonic() - started_s < 20  # a whole minute where files are being finished
+    assert "vcsharp-sink-0 did not end in time" in caplog.text
+    released.set()

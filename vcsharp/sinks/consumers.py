@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.v4l2_device import Device
+from vcsharp.videodev import listed
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +173,8 @@ class Openers:
         return total - self._own_count()
 
     def _own_count(self) -> int:
-        names = {f"/dev/{entry.parent.name}" for entry in self._sysfs.glob("video*/max_openers")}
-        return sum(_target(link) in names for link in self._own.iterdir())
+        names = {f"/dev/{entry.parent.name}" for entry in listed(self._sysfs, "video*/max_openers")}
+        return sum(_target(link) in names for link in listed(self._own, "*"))
 
 
 def _target(link: Path) -> str:

@@ -55,7 +55,11 @@ def find_loopback(device: Device | None = None, sysfs: Path = _SYSFS) -> list[Lo
     then the lowest number.
     """
     kernel = device or Device()
-    found = [loopback for entry in sysfs.glob("video*") if (loopback := _probe(kernel, entry))]
+    found = [
+        loopback
+        for entry in videodev.listed(sysfs, "video*")
+        if (loopback := _probe(kernel, entry))
+    ]
     return sorted(found, key=lambda d: (not d.writable, d.label != LABEL, len(d.path), d.path))
 
 

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from vcsharp.videodev import listed
+
 _DEV = Path("/dev")
 _PROC = Path("/proc")
 _VIRTUAL_DRIVERS = ("v4l2 loopback", "akvcam", "v4l2loopback")
@@ -41,14 +43,14 @@ def list_cameras() -> list[CameraInfo]:
     """
     if sys.platform != "linux":
         return []
-    nodes = [node for node in _DEV.glob("video*") if node.name[5:].isdigit()]
+    nodes = [node for node in listed(_DEV, "video*") if node.name[5:].isdigit()]
     return [_ask(node) for node in sorted(nodes, key=lambda node: int(node.name[5:]))]
 
 
 def stable_path(node: Path) -> str | None:
     """The by-id link of a node, else its by-path link (two equal sensors share one by-id name)."""
     for folder in ("by-id", "by-path"):
-        for link in sorted((_DEV / "v4l" / folder).glob("*")):
+        for link in listed(_DEV / "v4l" / folder, "*"):
             if link.resolve() == node:
                 return str(link)
     return None
@@ -70,7 +72,7 @@ def _changed_ns(folder: Path) -> int:
 def holders(node: Path) -> list[str]:
     """Programs that have the node open, as `name (pid)`, of those that this user may see."""
     found = []
-    for folder in _PROC.glob("[0-9]*/fd"):
+    for folder in listed(_PROC, "[0-9]*/fd"):
         try:
             held = any(link.readlink() == node for link in folder.iterdir())
             if held:
