@@ -77,7 +77,7 @@ def test_a_kernel_without_modules_is_a_container_or_awaits_a_restart(machine: Ma
 @pytest.mark.parametrize(
     ("version", "release", "words"),
     [
-        ("0.12.7", KERNEL, "cannot tell whether a program looks"),
+        ("0.12.7", KERNEL, "keeps the camera on"),
         ("0.13.2", KERNEL, "torn frames"),
         ("0.15.2", "6.18.1", "can crash kernel 6.18.1"),
         ("mine", KERNEL, "its version cannot be told"),
@@ -102,6 +102,15 @@ def test_good_versions_are_ok(machine: Machine, version: str, release: str) -> N
     machine.module(version)
     machine.facts["release"] = release
     assert only(loopback.check_module(machine.world())).status is Status.OK
+
+
+def test_release_0_12_which_does_not_name_itself_is_known_by_its_devices(machine: Machine) -> None:
+    machine.loopback("video10", state="")
+    machine.module("")
+    finding = only(loopback.check_module(machine.world()))
+    assert finding.status is Status.WARNING
+    assert "v4l2loopback 0.12 is loaded" in finding.what
+    assert "modprobe" in finding.cure
 
 
 def test_an_update_makes_the_same_devices_again(machine: Machine) -> None:

@@ -109,7 +109,7 @@ def _install(world: World) -> str:
 
 
 def _version(world: World) -> Finding:
-    text = world.text(f"{MODULE}/version") or "unknown"
+    text = world.text(f"{MODULE}/version") or _old_release(world)
     version, kernel = version_of(text), version_of(world.release)
     said = f"v4l2loopback {text} is loaded"
     if not version:
@@ -117,7 +117,7 @@ def _version(world: World) -> Finding:
     found = loopbacks(world)
     update = f"{_install(world)} && {_reload(found) if found else LOAD}"
     if version < (0, 13):
-        what = f"{said}; before 0.13 it cannot tell whether a program looks, so the camera stays on"
+        what = f"{said}; before 0.13 any program that has a virtual camera open keeps the camera on"
         return warning(f"{what}; 0.14 or newer is advised", update)
     if version < (0, 14):
         what = f"{said}; before 0.14 programs that map its buffers may see torn frames"
@@ -126,6 +126,11 @@ def _version(world: World) -> Finding:
         what = f"{said}; before 0.15.3 it can crash kernel {world.release} (6.18 and newer)"
         return warning(what, update)
     return ok(said)
+
+
+def _old_release(world: World) -> str:
+    """0.12 does not say which release it is; its devices lack a file that later ones have."""
+    return "0.12" if any(not device.state for device in loopbacks(world)) else "unknown"
 
 
 def _after_restart(world: World) -> list[Finding]:
@@ -235,7 +240,7 @@ def _who(device: Loopback) -> str:
 
 
 def _reader_limit(world: World, devices: int) -> Finding:
-    version = version_of(world.text(f"{MODULE}/version") or "")
+    version = version_of(world.text(f"{MODULE}/version") or _old_release(world))
     several = "for several at once, make as many: devices=2 exclusive_caps=1,1"
     if version and version < (0, 13):
         return ok("several programs can look at one device, though 0.12 may mix them up")
