@@ -42,7 +42,7 @@ def card(name: str, **changes: Any) -> Card:
         "name": name,
         "version": "1",
         "summary": "for any CPU",
-        "architecture": {"channels": [8], "stride": 2},
+        "architecture": {"channels": [4, 4], "stride": 2},
         "params": 12345,
         "mac_per_px": 1234,
         "receptive_field_px": 9,

@@ -192,6 +192,7 @@ class Report:
 def storm(count: int, seed: int) -> Report:
     """Runs until every fault was planted and the picture is back, and reports."""
     planter, stop = Planter(count, seed), threading.Event()
+    others = set(threading.enumerate())
     sink, steering, pipeline = _run_of(planter, stop)
     runner = threading.Thread(target=pipeline.run)
     started_s = time.monotonic()
@@ -213,7 +214,7 @@ def storm(count: int, seed: int) -> Report:
         sink.oldest_s,
         sink.longest_gap_s,
         growth_mib,
-        _threads_left(),
+        _threads_left(others),
         recovered,
         sink.states,
     )
@@ -273,16 +274,12 @@ def _rss_mib() -> float:
     return float(psutil.Process().memory_info().rss) / 2**20
 
 
-def _threads_left() -> int:
+def _threads_left(others: set[threading.Thread]) -> int:
     """After the run; feeds that still sleep in a planted hang are given their time."""
     deadline_s = time.monotonic() + 5
-    while (left := _our_threads()) and time.monotonic() < deadline_s:
+    while (left := len(set(threading.enumerate()) - others)) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     return left
-
-
-def _our_threads() -> int:
-    return sum(thread.name.startswith("vcsharp-") for thread in threading.enumerate())
 
 
 def hurry() -> None:

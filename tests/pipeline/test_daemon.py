@@ -146,8 +146,9 @@ def test_the_preview_page_is_served_while_the_run_lasts(tmp_path, clip):
     with started(tmp_path, "--source", clip, "--loop", *preview) as (process, line):
         url = re.search(r"http://\S+", line)[0]  # type: ignore[index]
         with httpx.Client(follow_redirects=True, timeout=5) as browser:
-            assert "vcsharp" in browser.get(url).text  # the address holds the token
-            state = browser.get(f"{url.partition('?')[0]}api/state").json()
+            page = browser.get(url)  # the address holds the token
+            assert "vcsharp" in page.text
+            state = browser.get(page.url.join("api/state")).json()
         assert state["source"]["state"] == "live"
         assert httpx.get(f"{url.partition('?')[0]}api/state").status_code == 401
         process.send_signal(signal.SIGINT)

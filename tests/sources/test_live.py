@@ -272,7 +272,9 @@ def test_stopping_ends_a_first_open_that_hangs(rigs: Callable[..., Rig]) -> None
 
 def test_a_pause_while_the_first_open_hangs_is_obeyed(rigs: Callable[..., Rig]) -> None:
     released = threading.Event()
-    rig = rigs(Flaky(good=10**6, open_hook=waiting_for(released)))
+    made = [Flaky(good=10**6, open_hook=waiting_for(released)), Flaky(good=10**6)]
+    rig = rigs(made[0])
+    rig.source._make = lambda spec: made.pop(0)
     threading.Timer(0.2, lambda: rig.source.hold(S.PAUSED)).start()
     rig.source.open()
     rig.until(S.PAUSED)
