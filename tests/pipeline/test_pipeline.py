@@ -215,7 +215,11 @@ def test_placeholders_are_not_counted_nor_sharpened(make_rig):
 
 def test_a_driver_that_hangs_in_a_write_does_not_hold_up_the_end(make_rig, caplog):
     released = threading.Event()
-    sink = FakeSink(realtime=True, hook=lambda number: released.wait(60) and None)
+
+    def hang(number: int) -> None:
+        released.wait(60)
+
+    sink = FakeSink(realtime=True, hook=hang)
     rig = make_rig(FakeSource(10**6, lossless=False, period_s=0.01), [sink], lossless=False)
     threading.Timer(0.5, rig.stop.set).start()
     started_s = time.monotonic()
