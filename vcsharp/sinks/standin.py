@@ -10,9 +10,8 @@ import errno
 import logging
 import os
 
-import cv2
-
-from vcsharp.frame import ColorRange, Frame, black
+from vcsharp import slate, videodev
+from vcsharp.frame import Frame
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.v4l2_device import Device
@@ -21,11 +20,6 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_MS = 500
 """Without a frame for so long, readers get the stand-in. Chromium gives up after 800."""
-_WORDS = ("no picture from vcsharp", "waiting for it to return")
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CAPITAL_PX = 22
-"""Height of a capital letter at scale 1."""
-_WIDEST, _GROUND = 0.8, 40
 
 
 def arm(kernel: Device, path: str, descriptor: int, picture: bytes) -> bool:
@@ -46,27 +40,14 @@ def arm(kernel: Device, path: str, descriptor: int, picture: bytes) -> bool:
 
 def set_control(kernel: Device, descriptor: int, control: abi.LoopbackControl, value: int) -> None:
     """Raises OSError where the driver has no such control."""
-    kernel.ioctl(descriptor, abi.S_CTRL, abi.Control(control, value))
+    kernel.ioctl(descriptor, videodev.S_CTRL, videodev.Control(control, value))
 
 
 def picture(stream: StreamFormat) -> Frame:
-    """A dark ground with two lines that say why there is no picture."""
-    frame = black(stream.width, stream.height, stream.color)
-    frame.y[:] = _GROUND
-    for words, bottom, height in zip(_WORDS, (0.5, 0.62), (0.08, 0.045), strict=True):
-        _write(frame, words, round(bottom * frame.height), height * frame.height)
-    return frame
-
-
-def _write(frame: Frame, words: str, bottom: int, height_px: float) -> None:
-    """One centred line, smaller where it would be too wide."""
-    white = 235 if frame.color.range is ColorRange.LIMITED else 255
-    (natural, _), _ = cv2.getTextSize(words, _FONT, 1.0, 2)
-    scale = min(height_px / _CAPITAL_PX, _WIDEST * frame.width / natural)
-    thickness = max(1, round(2 * scale))
-    (width, _), _ = cv2.getTextSize(words, _FONT, scale, thickness)
-    origin = (frame.width - width) // 2, bottom
-    cv2.putText(frame.y, words, origin, _FONT, scale, (white,), thickness, cv2.LINE_AA)
+    """Two lines that say why there is no picture."""
+    ground = slate.plain(stream.width, stream.height, stream.color)
+    titled = slate.with_title(ground, "no picture from vcsharp")
+    return slate.with_line(titled, "waiting for it to return")
 
 
 def _disarm(kernel: Device, descriptor: int) -> None:
@@ -95,8 +76,10 @@ def _write_standin(kernel: Device, other: int, picture: bytes) -> None:
     them from its reader.
     """
     _tell_buffer(kernel, other, may_refuse=True)
-    wish = abi.RequestBuffers(count=1, type=abi.BUF_TYPE_VIDEO_OUTPUT, memory=abi.MEMORY_MMAP)
-    kernel.ioctl(other, abi.REQBUFS, wish)
+    wish = videodev.RequestBuffers(
+        count=1, type=abi.BUF_TYPE_VIDEO_OUTPUT, memory=videodev.MEMORY_MMAP
+    )
+    kernel.ioctl(other, videodev.REQBUFS, wish)
     buffer = _tell_buffer(kernel, other)
     if buffer.length < len(picture):
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
@@ -105,7 +88,7 @@ def _write_standin(kernel: Device, other: int, picture: bytes) -> None:
 
 def _tell_buffer(kernel: Device, other: int, *, may_refuse: bool = False) -> abi.Buffer:
     """Where the stand-in lies. Releases since 0.14 refuse to say before they were asked for it."""
-    buffer = abi.Buffer(type=abi.BUF_TYPE_VIDEO_OUTPUT, memory=abi.MEMORY_MMAP)
+    buffer = abi.Buffer(type=abi.BUF_TYPE_VIDEO_OUTPUT, memory=videodev.MEMORY_MMAP)
     try:
         kernel.ioctl(other, abi.QUERYBUF, buffer)
     except OSError as error:
