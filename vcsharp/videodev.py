@@ -1,4 +1,4 @@
-"""What capture and output have in common in Linux's videodev2.h: QUERYCAP, and request numbers.
+"""What capture and output have in common in Linux's videodev2.h.
 
 Structures and numbers are part of the kernel's stable interface.
 """
@@ -29,6 +29,25 @@ class Capability(ctypes.Structure):
     )
 
 
+class Control(ctypes.Structure):
+    """struct v4l2_control, 8 bytes."""
+
+    _fields_ = [("id", ctypes.c_uint32), ("value", ctypes.c_int32)]
+
+
+class RequestBuffers(ctypes.Structure):
+    """struct v4l2_requestbuffers, 20 bytes."""
+
+    _fields_ = [
+        ("count", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("memory", ctypes.c_uint32),
+        ("capabilities", ctypes.c_uint32),
+        ("flags", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 3),
+    ]
+
+
 def request(direction: int, number: int, argument: type[ctypes.Structure | ctypes.c_int]) -> int:
     """The number of a V4L2 ioctl: direction, size of its argument, the letter V, its own number."""
     return direction << 30 | ctypes.sizeof(argument) << 16 | ord("V") << 8 | number
@@ -43,3 +62,8 @@ def listed(folder: Path, pattern: str) -> list[Path]:
 
 
 QUERYCAP = request(READ, 0, Capability)
+REQBUFS = request(READ_WRITE, 8, RequestBuffers)
+G_CTRL = request(READ_WRITE, 27, Control)
+S_CTRL = request(READ_WRITE, 28, Control)
+
+MEMORY_MMAP = 1

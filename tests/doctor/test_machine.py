@@ -188,7 +188,7 @@ class Kernel:
             key = (v4l2_ioctl.fourcc_text(struct.pixel_format), struct.width)
             struct.type = 3 if self.stepwise else v4l2_ioctl.FRMSIZE_TYPE_DISCRETE
             struct.values[:2] = self.nth(self.intervals.get(key, []), struct)
-        elif isinstance(struct, v4l2.Control):
+        elif isinstance(struct, videodev.Control):
             if self.keep_format is None:
                 raise OSError(errno.EINVAL, "no such control")
             assert struct.id == 0x0098F900  # as v4l2-ctl lists it
@@ -233,7 +233,7 @@ def test_a_loopback_device_is_asked_for_no_buffer(
     node = probe(Path("/dev/video10"))
     assert node.outputs
     assert node.keep_format is keeps
-    request_buffers = videodev.request(videodev.READ_WRITE, 8, v4l2_ioctl.RequestBuffers)
+    request_buffers = videodev.REQBUFS
     assert request_buffers not in kernel.asked
 
 
@@ -246,9 +246,9 @@ def test_what_cannot_be_opened_tells_why(monkeypatch: Any, tmp_path: Path) -> No
 
 def test_structures_have_the_kernel_s_sizes() -> None:
     assert ctypes.sizeof(v4l2.FrameInterval) == 52
-    assert ctypes.sizeof(v4l2.Control) == 8
+    assert ctypes.sizeof(videodev.Control) == 8
     assert v4l2.ENUM_FRAMEINTERVALS == 0xC034564B
-    assert v4l2.G_CTRL == 0xC008561B
+    assert videodev.G_CTRL == 0xC008561B
 
 
 @pytest.fixture

@@ -153,8 +153,8 @@ class FakeKernel(Device):
             videodev.Capability: _tell_capability,
             abi.Format: self._set_format,
             abi.StreamParm: self._set_rate,
-            abi.Control: _set_control,
-            abi.RequestBuffers: _grant_buffers,
+            videodev.Control: _set_control,
+            videodev.RequestBuffers: _grant_buffers,
             abi.Buffer: _tell_buffer,
             abi.EventSubscription: self._subscribe,
             abi.Event: _take_event,
@@ -202,7 +202,7 @@ def _tell_capability(opener: Opener, argument: videodev.Capability) -> None:
     argument.capabilities = argument.device_caps = node.capabilities
 
 
-def _set_control(opener: Opener, argument: abi.Control) -> None:
+def _set_control(opener: Opener, argument: videodev.Control) -> None:
     node = opener.node
     if node.controls is None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -214,8 +214,8 @@ def _set_control(opener: Opener, argument: abi.Control) -> None:
     node.controls[argument.id] = 1 if is_button and node.modern else argument.value
 
 
-def _grant_buffers(opener: Opener, argument: abi.RequestBuffers) -> None:
-    assert (argument.type, argument.memory) == (abi.BUF_TYPE_VIDEO_OUTPUT, abi.MEMORY_MMAP)
+def _grant_buffers(opener: Opener, argument: videodev.RequestBuffers) -> None:
+    assert (argument.type, argument.memory) == (abi.BUF_TYPE_VIDEO_OUTPUT, videodev.MEMORY_MMAP)
     if not opener.has_standin:
         opener.node.took_buffers = not opener.node.modern
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))

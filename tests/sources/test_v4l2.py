@@ -334,12 +334,12 @@ def test_structures_have_the_kernels_sizes() -> None:
         videodev.Capability: 104,
         v4l2_ioctl.FormatDescription: 64,
         v4l2_ioctl.FrameSize: 44,
-        v4l2_ioctl.RequestBuffers: 20,
+        videodev.RequestBuffers: 20,
     }
     assert {kind: ctypes.sizeof(kind) for kind in sizes} == sizes
     assert videodev.QUERYCAP == 0x80685600
     assert v4l2_ioctl._ENUM_FMT == 0xC0405602
-    assert v4l2_ioctl._REQBUFS == 0xC0145608
+    assert videodev.REQBUFS == 0xC0145608
     assert v4l2_ioctl._ENUM_FRAMESIZES == 0xC02C564A
 
 

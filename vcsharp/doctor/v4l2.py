@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vcsharp import videodev
 from vcsharp.doctor.video import LOOPBACK_DRIVER, Mode, VideoNode
+from vcsharp.sinks.v4l2_abi import LoopbackControl
 from vcsharp.sources import v4l2_ioctl as v4l2
 
 _USUAL_SIZES = ((1920, 1080), (1280, 720), (640, 480))
@@ -33,15 +34,6 @@ class FrameInterval(ctypes.Structure):
     )
 
 
-class Control(ctypes.Structure):
-    """struct v4l2_control"""
-
-    _fields_ = (("id", ctypes.c_uint32), ("value", ctypes.c_int32))
-
-
-KEEP_FORMAT = 0x0098_0900 | 0xF000
-"""v4l2loopback's first own control, at V4L2_CID_USER_BASE."""
-G_CTRL = videodev.request(videodev.READ_WRITE, 27, Control)
 ENUM_FRAMEINTERVALS = videodev.request(videodev.READ_WRITE, 75, FrameInterval)
 
 
@@ -98,9 +90,9 @@ def _highest_rate(descriptor: int, pixel_format: str, width: int, height: int) -
 
 
 def _keep_format(descriptor: int) -> bool | None:
-    control = Control(id=KEEP_FORMAT)
+    control = videodev.Control(id=LoopbackControl.KEEP_FORMAT)
     try:
-        fcntl.ioctl(descriptor, G_CTRL, control)
+        fcntl.ioctl(descriptor, videodev.G_CTRL, control)
     except OSError:
         return None
     return bool(control.value)

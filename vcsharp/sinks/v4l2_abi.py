@@ -96,25 +96,6 @@ class StreamParm(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("parm", _ParmUnion)]
 
 
-class Control(ctypes.Structure):
-    """struct v4l2_control, 8 bytes."""
-
-    _fields_ = [("id", ctypes.c_uint32), ("value", ctypes.c_int32)]
-
-
-class RequestBuffers(ctypes.Structure):
-    """struct v4l2_requestbuffers, 20 bytes."""
-
-    _fields_ = [
-        ("count", ctypes.c_uint32),
-        ("type", ctypes.c_uint32),
-        ("memory", ctypes.c_uint32),
-        ("capabilities", ctypes.c_uint32),
-        ("flags", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8 * 3),
-    ]
-
-
 class Buffer(ctypes.Structure):
     """struct v4l2_buffer, 88 bytes on 64-bit machines; `offset` is its union's member for mmap."""
 
@@ -166,16 +147,12 @@ class Event(ctypes.Structure):
 
 G_FMT = request(READ_WRITE, 4, Format)
 S_FMT = request(READ_WRITE, 5, Format)
-REQBUFS = request(READ_WRITE, 8, RequestBuffers)
 QUERYBUF = request(READ_WRITE, 9, Buffer)
 STREAMON = request(WRITE, 18, ctypes.c_int)
 S_PARM = request(READ_WRITE, 22, StreamParm)
-G_CTRL = request(READ_WRITE, 27, Control)
-S_CTRL = request(READ_WRITE, 28, Control)
 DQEVENT = request(READ, 89, Event)
 SUBSCRIBE_EVENT = request(WRITE, 90, EventSubscription)
 
-MEMORY_MMAP = 1
 EVENT_SUB_FL_SEND_INITIAL = 1
 
 

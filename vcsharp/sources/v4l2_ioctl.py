@@ -17,14 +17,16 @@ from typing import TypeVar
 from vcsharp.videodev import (
     CAP_DEVICE_CAPS,
     CAP_VIDEO_CAPTURE,
+    MEMORY_MMAP,
     QUERYCAP,
     READ_WRITE,
+    REQBUFS,
     Capability,
+    RequestBuffers,
     request,
 )
 
 BUF_TYPE_VIDEO_CAPTURE = 1
-MEMORY_MMAP = 1
 FRMSIZE_TYPE_DISCRETE = 1
 
 _BIG_ENDIAN = 1 << 31
@@ -56,24 +58,10 @@ class FrameSize(ctypes.Structure):
     )
 
 
-class RequestBuffers(ctypes.Structure):
-    """struct v4l2_requestbuffers"""
-
-    _fields_ = (
-        ("count", ctypes.c_uint32),
-        ("type", ctypes.c_uint32),
-        ("memory", ctypes.c_uint32),
-        ("capabilities", ctypes.c_uint32),
-        ("flags", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8 * 3),
-    )
-
-
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
 
 _ENUM_FMT = request(READ_WRITE, 2, FormatDescription)
-_REQBUFS = request(READ_WRITE, 8, RequestBuffers)
 _ENUM_FRAMESIZES = request(READ_WRITE, 74, FrameSize)
 
 
@@ -134,7 +122,7 @@ def busy(descriptor: int) -> bool:
     try:
         for count in (1, 0):  # 0 gives the buffer back
             buffers = RequestBuffers(count=count, type=BUF_TYPE_VIDEO_CAPTURE, memory=MEMORY_MMAP)
-            _call(descriptor, _REQBUFS, buffers)
+            _call(descriptor, REQBUFS, buffers)
     except OSError as error:
         return error.errno == errno.EBUSY
     return False
