@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from vcsharp import cli
 from vcsharp.control import pictures
 from vcsharp.control.doors import Doors
 
 from .fake_runtime import FakeRuntime
+from .page_browser import Browser
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +76,36 @@ def client_of(path: Path) -> httpx.Client:
     return httpx.Client(
         transport=httpx.HTTPTransport(uds=str(path)), base_url="http://vcsharp", timeout=30
     )
+
+
+@pytest.fixture
+def at_home(monkeypatch, open_doors, open_folder, runtime, tmp_path):
+    """The folder and the variables of a user whose run is the open one."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(open_folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def told(at_home, capsys):
+    """Calls `vcsharp ctl`; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["ctl", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def browser(open_doors, runtime) -> Browser:
+    """At a page that stays open from test to test."""
+    return Browser(open_doors.page_url())
+
+
+@pytest.fixture
+def own(doors) -> Browser:
+    """At a page that this test may close."""
+    return Browser(doors.page_url())

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from vcsharp import cli
 from vcsharp.commands import ctl
-from vcsharp.control import client
-from vcsharp.control.client import Client
-from vcsharp.control.doors import Doors
 from vcsharp.control.model import State
-from vcsharp.errors import BackendError, SettingsError, VcsharpError
+from vcsharp.errors import BackendError, SettingsError
 
+from .ctl_rig import done, refused
 from .fake_runtime import picture
 
 PASSWORD = "hunter2-planted"
-
-
-@pytest.fixture
-def at_home(monkeypatch, open_doors, open_folder, runtime, tmp_path):
-    """The folder and the variables of a user whose run is the open one."""
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(open_folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def told(at_home, capsys):
-    """Calls `vcsharp ctl`; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(["ctl", *arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
-def done(told, *arguments: str) -> str:
-    code, out, err = told(*arguments)
-    assert (code, err) == (0, "")
-    return str(out)
-
-
-def refused(told, *arguments: str) -> tuple[int, str]:
-    """Exit code and the one line."""
-    code, out, err = told(*arguments)
-    assert out == ""
-    assert err.startswith("vcsharp: ")
-    return code, err.removeprefix("vcsharp: ").removesuffix("\n")
 
 
 # ---- telling
@@ -274,147 +227,7 @@ def test_a_snapshot_that_cannot_be_written_is_told(told, runtime, name):
 # ---- watching
 
 
-def test_watching_prints_a_line_a_second_without_a_terminal(at_home, monkeypatch, capsys):
-    asleep = []
-
-    def sleep(seconds):
-        asleep.append(seconds)
-        if len(asleep) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    assert cli.main(["ctl", "status", "--watch"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert all("live; 30.0 fps in, 29.9 fps out; delay 14 ms" in line for line in lines)
-    asleep.clear()
-    assert cli.main(["ctl", "status", "--watch", "--json"]) == 0
-    assert [json.loads(row)["pid"] for row in capsys.readouterr().out.splitlines()] == [4711] * 3
-
-
-def test_watching_draws_in_place_on_a_terminal(at_home, monkeypatch):
-    screen = io.StringIO()
-    terminal = Console(file=screen, force_terminal=True, width=80, _environ={"TERM": "xterm"})
-    monkeypatch.setattr(ctl, "stdout_console", lambda: terminal)
-    asleep = []
-
-    def sleep(seconds):
-        asleep.append(seconds)
-        if len(asleep) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    assert cli.main(["ctl", "status", "--watch"]) == 0
-    assert "\x1b[32mlive" in screen.getvalue()
-    assert "\x1b[1A" in screen.getvalue()  # the cursor goes up again
-    assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")
-
-
-def test_ctrl_c_ends_watching_in_peace(at_home):
-    """In a process of its own, for the signal is the point."""
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "vcsharp", "ctl", "status", "--watch"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with watching:
-        assert watching.stdout is not None
-        assert "live" in watching.stdout.readline()
-        watching.send_signal(signal.SIGINT)
-        _, err = watching.communicate(timeout=60)
-    assert (watching.returncode, err) == (0, "")
-
-
 # ---- nobody there
-
-
-def test_without_a_run_it_says_how_to_start_one(told, run_folder):
-    code, line = refused(told, "status")
-    assert code == 3
-    assert line == "no vcsharp runs here as 'default'; start one with: vcsharp run"
-    code, line = refused(told, "pause", "--instance", "desk")
-    assert code == 3
-    assert line.endswith("start one with: vcsharp run --instance desk")
-
-
-def test_without_a_run_of_that_name_another_is_named(told, run_folder, runtime):
-    with socket.socket(socket.AF_UNIX) as dead:
-        (run_folder / "vcsharp").mkdir(mode=0o700)
-        dead.bind(str(run_folder / "vcsharp" / "attic.sock"))
-    doors = Doors(runtime, "desk")
-    doors.open()
-    try:
-        code, line = refused(told, "status")
-        assert done(told, "get", "strength", "--instance", "desk") == "1.0\n"
-    finally:
-        doors.close()
-    assert code == 3
-    assert line == "no vcsharp runs here as 'default'; there is 'desk': --instance desk"
-
-
-def test_the_settings_name_the_run(told, run_folder, runtime, monkeypatch, tmp_path):
-    monkeypatch.setenv("VCSHARP_INSTANCE", "desk")
-    assert "'desk'" in refused(told, "status")[1]
-    assert "'attic'" in refused(told, "status", "--instance", "attic")[1]
-    monkeypatch.delenv("VCSHARP_INSTANCE")
-    (tmp_path / "vcsharp").mkdir()
-    (tmp_path / "vcsharp" / "config.toml").write_text("strengthh = 1\n")
-    assert "'default'" in refused(told, "status")[1]
-
-
-def test_another_users_run_is_told_apart(told, monkeypatch):
-    monkeypatch.setattr(client, "_lives", lambda _: False)  # it may not be connected to
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    code, line = refused(told, "status")
-    assert code == 3
-    assert "belongs to another user" in line
-
-
-def test_a_run_that_does_not_answer_is_told(at_home, run_folder, monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.2)
-    (run_folder / "vcsharp").mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as mute:
-        mute.bind(str(run_folder / "vcsharp" / "default.sock"))
-        mute.listen()
-        with Client("default") as asking, pytest.raises(VcsharpError, match="not answer") as told:
-            asking.state()
-    assert told.value.exit_code == 3
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"", "may have ended"),
-        (b"no HTTP\r\n\r\n", "may have ended"),
-        (b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"version":9}', "is not of version"),
-        (b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n[]", "answered with status 500"),
-    ],
-)
-def test_a_strange_answer_is_told(at_home, run_folder, answer, words):
-    """The run ended amid an answer, or is of another version."""
-    (run_folder / "vcsharp").mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as strange:
-        strange.bind(str(run_folder / "vcsharp" / "default.sock"))
-        strange.listen()
-
-        def give_answer():
-            strange.accept()[0].close()  # whether anybody is there
-            connection, _ = strange.accept()
-            with connection:
-                connection.recv(1000)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=give_answer)
-        thread.start()
-        with Client("default") as asking, pytest.raises(VcsharpError, match=words):
-            asking.state()
-        thread.join()
-
-
-def test_the_page_is_opened_through_the_socket(at_home, open_doors):
-    with Client("default") as asking:
-        assert asking.page_url() == open_doors.page_url()
 
 
 def test_help_and_manual_name_every_command(told):

@@ -126,3 +126,9 @@ def worst(findings: Sequence[Finding]) -> Finding:
     """The finding that matters most."""
     order = ["ok", "warning", "failed"]
     return max(findings, key=lambda finding: order.index(finding.status))
+
+
+def only(findings: list[Finding]) -> Finding:
+    """The one finding of a check."""
+    (finding,) = findings
+    return finding

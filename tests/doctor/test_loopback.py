@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from vcsharp.doctor import desktop, kernel, loopback
+from vcsharp.doctor import desktop, loopback
 from vcsharp.doctor.finding import Finding, Status
 from vcsharp.doctor.world import World
 
-from .conftest import KERNEL, Machine, worst
+from .conftest import KERNEL, Machine, only, worst
 
 VIRTUAL = {"sink": ["virtual"]}
 PREVIEW = {"sink": ["preview"]}
 FULL_HD = "YU12:1920x1080@30"
-
-
-def only(findings: list[Finding]) -> Finding:
-    (finding,) = findings
-    return finding
 
 
 @pytest.mark.parametrize(
@@ -309,202 +303,3 @@ def test_a_hidden_owner_of_another_format_can_be_followed(machine: Machine) -> N
     finding = loopback.check_format(machine.world(**VIRTUAL))[0]
     assert finding.status is Status.WARNING
     assert finding.cure == ("vcsharp run --sink /dev/video10 --size 640x480 --pixel-format YUYV")
-
-
-KERNEL_CHECKS = [kernel.check_secure_boot, kernel.check_dkms, kernel.check_headers]
-SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-
-
-@pytest.mark.parametrize("check", KERNEL_CHECKS)
-def test_the_kernel_matters_only_while_a_wanted_module_is_missing(
-    machine: Machine, check: Callable[[World], list[Finding]]
-) -> None:
-    assert not only(check(machine.world(**PREVIEW))).checked
-    machine.module()
-    assert only(check(machine.world())).what == "not checked: v4l2loopback is loaded"
-
-
-def test_secure_boot_without_uefi_and_switched_off_is_ok(machine: Machine) -> None:
-    assert "no UEFI" in only(kernel.check_secure_boot(machine.world())).what
-    machine.file(SECURE_BOOT, "\6\0\0\0\0")
-    assert only(kernel.check_secure_boot(machine.world())).what == "Secure Boot is off"
-
-
-@pytest.mark.parametrize(
-    ("key", "named"),
-    [
-        (None, "/var/lib/dkms/mok.pub"),
-        ("/var/lib/dkms/mok.pub", "/var/lib/dkms/mok.pub"),
-        ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/shim-signed/mok/MOK.der"),
-    ],
-)
-def test_secure_boot_wants_the_key_enrolled(machine: Machine, key: str | None, named: str) -> None:
-    machine.file(SECURE_BOOT, "\6\0\0\0\1")
-    if key:
-        machine.file(key)
-    finding = only(kernel.check_secure_boot(machine.world()))
-    assert finding.status is Status.WARNING
-    assert finding.cure == f"sudo mokutil --import {named}"
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ("SecureBoot enabled\n", "Secure Boot is on"),
-        ("SecureBoot disabled\n", "Secure Boot is off"),
-        ("EFI variables are not supported\n", "cannot tell"),
-        (None, "cannot tell"),
-    ],
-)
-def test_mokutil_is_asked_where_the_firmware_s_variable_is_hidden(
-    machine: Machine, said: str | None, words: str
-) -> None:
-    machine.file("/sys/firmware/efi/systab")
-    if said is not None:
-        machine.says("mokutil --sb-state", said)
-    assert words in only(kernel.check_secure_boot(machine.world())).what
-
-
-def test_dkms_that_is_not_there_or_has_no_such_module_is_ok(machine: Machine) -> None:
-    assert not only(kernel.check_dkms(machine.world())).checked
-    machine.says("dkms status", "\n")
-    assert only(kernel.check_dkms(machine.world())).status is Status.OK
-
-
-def test_dkms_built_for_this_kernel_is_ok(machine: Machine) -> None:
-    line = f"v4l2loopback/0.15.0, {KERNEL}, x86_64: installed"
-    machine.says("dkms status", f"v4l2loopback/0.15.0, 5.1, x86_64: built\n{line}\n")
-    finding = only(kernel.check_dkms(machine.world()))
-    assert finding.what == f"DKMS: {line}"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "v4l2loopback/0.12.7, 6.1.0, x86_64: installed",
-        f"v4l2loopback/0.12.7, {KERNEL}, x86_64: built",
-        "v4l2loopback/0.12.7: added",
-    ],
-)
-def test_dkms_that_did_not_build_for_this_kernel_is_a_fault(machine: Machine, line: str) -> None:
-    machine.says("dkms status", line)
-    finding = only(kernel.check_dkms(machine.world(**VIRTUAL)))
-    assert finding.status is Status.FAILED
-    assert finding.cure == f"sudo dkms autoinstall -k {KERNEL}"
-    assert "log" not in finding.what.replace("v4l2loopback", "")
-    machine.file("/var/lib/dkms/v4l2loopback/0.12.7/build/make.log")
-    finding = only(kernel.check_dkms(machine.world()))
-    assert finding.status is Status.WARNING
-    assert "/var/lib/dkms/v4l2loopback/0.12.7/build/make.log" in finding.what
-
-
-def test_dkms_that_fails_is_told(machine: Machine) -> None:
-    machine.says("dkms status", "", 2, "Error!\nCould not open tree\n")
-    assert only(kernel.check_dkms(machine.world())).what == "dkms answers: Could not open tree"
-
-
-def test_missing_headers_are_told_unless_the_module_is_built(machine: Machine) -> None:
-    assert not only(kernel.check_headers(machine.world())).checked
-    dep = machine.file(f"/lib/modules/{KERNEL}/modules.dep")
-    finding = only(kernel.check_headers(machine.world(**VIRTUAL)))
-    assert finding.status is Status.FAILED
-    assert finding.cure == f"sudo apt install linux-headers-{KERNEL}"
-    assert only(kernel.check_headers(machine.world())).status is Status.WARNING
-    machine.file(f"/lib/modules/{KERNEL}/build/Makefile")
-    assert only(kernel.check_headers(machine.world())).status is Status.OK
-    dep.write_text("v4l2loopback.ko:")
-    assert "no headers needed" in only(kernel.check_headers(machine.world())).what
-
-
-def test_udev_is_not_asked_where_it_does_not_run(machine: Machine) -> None:
-    machine.loopback()
-    assert not only(desktop.check_udev(machine.world())).checked
-
-
-@pytest.mark.parametrize(
-    ("state", "listed", "status", "words"),
-    [
-        ("capture", "E:ID_V4L_CAPABILITIES=:capture:\n", Status.OK, "as a camera"),
-        ("capture", "E:ID_V4L_CAPABILITIES=:video_output:\n", Status.WARNING, "':video_output:'"),
-        ("capture", "E:ID_V4L_VERSION=2\n", Status.WARNING, "'nothing'"),
-        ("output", "E:ID_V4L_CAPABILITIES=:video_output:\n", Status.OK, "nobody writes"),
-    ],
-)
-def test_udev_s_book_is_compared_with_the_device(
-    machine: Machine, state: str, listed: str, status: Status, words: str
-) -> None:
-    machine.loopback(state=state)
-    machine.file("/run/udev/data/c81:10", listed)
-    finding = only(desktop.check_udev(machine.world()))
-    assert finding.status is status
-    assert words in finding.what
-    if status is not Status.OK:
-        assert finding.cure == "sudo udevadm trigger --action=change --name-match=/dev/video10"
-
-
-def dump(*paths: str) -> str:
-    nodes = [
-        {"info": {"props": {"media.class": "Video/Source", "api.v4l2.path": path}}}
-        for path in paths
-    ]
-    return json.dumps([*nodes, {"info": None}, {"info": {"props": {"media.class": "Audio/Sink"}}}])
-
-
-def test_pipewire_sees_the_device_or_has_to_look_again(machine: Machine) -> None:
-    machine.loopback(state="capture")
-    machine.says("pw-dump", dump("/dev/video10"))
-    assert only(desktop.check_pipewire(machine.world())).status is Status.OK
-    machine.says("pw-dump", dump("/dev/video0"))
-    finding = only(desktop.check_pipewire(machine.world()))
-    assert finding.status is Status.WARNING
-    assert finding.cure == "systemctl --user restart wireplumber"
-
-
-def test_pipewire_is_not_blamed_while_nobody_writes(machine: Machine) -> None:
-    machine.loopback()
-    assert "nobody writes" in only(desktop.check_pipewire(machine.world())).what
-
-
-def test_pipewire_may_be_missing_or_not_running(machine: Machine) -> None:
-    machine.loopback(state="", captures=True)
-    finding = only(desktop.check_pipewire(machine.world()))
-    assert finding.what == "not checked: PipeWire is not installed (no pw-dump)"
-    machine.says("pw-dump", "", 255, "can't connect: Host is down\n")
-    finding = only(desktop.check_pipewire(machine.world()))
-    assert finding.what.endswith("can't connect: Host is down")
-    assert not finding.checked
-
-
-SNAPS = """\
-Interface  Plug             Slot     Notes
-camera     chromium:camera  :camera  manual
-camera     firefox:camera   -        -
-network    firefox:network  :network -
-"""
-
-
-def test_sandboxes_that_are_not_installed_are_not_checked(machine: Machine) -> None:
-    assert not only(desktop.check_sandbox(machine.world())).checked
-
-
-def test_snaps_without_camera_are_told(machine: Machine) -> None:
-    machine.says("snap connections --all", SNAPS)
-    finding = only(desktop.check_sandbox(machine.world()))
-    assert finding.status is Status.WARNING
-    assert finding.cure == "sudo snap connect firefox:camera"
-    machine.says("snap connections --all", SNAPS.replace("camera   -   ", "camera   :camera"))
-    assert only(desktop.check_sandbox(machine.world())).status is Status.OK
-    machine.says("snap connections --all", "", 1, "error: cannot communicate with server")
-    assert not only(desktop.check_sandbox(machine.world())).checked
-
-
-def test_flatpaks_that_were_refused_the_camera_are_told(machine: Machine) -> None:
-    head = "Table   Object App                 Permissions Data\n"
-    machine.says("flatpak permissions", f"{head}devices camera org.mozilla.firefox no 0x00\n")
-    finding = only(desktop.check_sandbox(machine.world()))
-    assert finding.status is Status.WARNING
-    assert finding.cure == "flatpak permission-set devices camera org.mozilla.firefox yes"
-    machine.says("flatpak permissions", f"{head}devices camera org.mozilla.firefox yes 0x00\n")
-    assert only(desktop.check_sandbox(machine.world())).status is Status.OK
-    machine.says("flatpak permissions", "", 1, "error: no session bus")
-    assert not only(desktop.check_sandbox(machine.world())).checked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.peers import answering
 
 from .process import spawned, started, wait_for_state
 
@@ -55,16 +56,9 @@ def test_a_stream_that_dies_and_returns_is_picked_up_again(tmp_path):
         assert PASSWORD not in process.stderr.read() + json.dumps(back)
 
 
-@contextmanager
-def camera_that_never_answers() -> Iterator[int]:
-    """Takes connections and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_while_a_stream_hangs_in_opening_is_clean(tmp_path, number):
-    with camera_that_never_answers() as port:
+    with answering(None) as port:
         url = f"rtsp://127.0.0.1:{port}/live"
         with spawned(tmp_path, "--source", url, "--sink", "null") as process:
             assert process.stderr is not None

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from tests.peers import answering
 from tests.pipeline.process import ask, command, environment, wait_for_state
 from tests.sources.conftest import RtspServer
 from vcsharp import cli, proctitle
@@ -77,33 +77,6 @@ def hidden(text: str) -> bool:
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
-
-
-@contextmanager
-def answering(data: bytes | None) -> Iterator[int]:
-    """Something that takes connections and says `data`, or nothing."""
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            clients.append(client)
-            if data is not None:
-                client.sendall(data)
-
-    clients: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield int(server.getsockname()[1])
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for client in clients:
-                client.close()
 
 
 @contextmanager

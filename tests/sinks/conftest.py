@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -43,3 +44,13 @@ def make_results_fixture() -> MakeResults:
 def stream() -> StreamFormat:
     """64x48 at 25 fps, limited range BT.601."""
     return StreamFormat(64, 48, Fraction(25), Color())
+
+
+@pytest.fixture(autouse=True)
+def close_sinks() -> Iterator[None]:
+    """Closes what `loopback_rig.make` has made; the module needs Linux."""
+    yield
+    if sys.platform == "linux":
+        from .loopback_rig import close_all
+
+        close_all()

@@ -6,7 +6,6 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,45 +19,13 @@ from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Color, ColorMatrix, ColorRange, Frame, Result, black, frame_bytes
 from vcsharp.sinks import v4l2_abi as abi
-from vcsharp.sinks import v4l2loopback
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.v4l2loopback import LoopbackSink, find_loopback, yuyv
 
 from .fake_kernel import FakeKernel, Node
+from .loopback_rig import DEVICE, make, make_sink, sysfs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="v4l2loopback is Linux's")
-
-DEVICE = "/dev/video10"
-
-
-def sysfs(folder: Path, **attributes: list[str]) -> Path:
-    """A /sys/class/video4linux with the named devices and their v4l2loopback attributes."""
-    for name, files in attributes.items():
-        (folder / name).mkdir()
-        for file in files:
-            (folder / name / file).touch()
-    return folder
-
-
-_made: list[LoopbackSink] = []
-
-
-@pytest.fixture(autouse=True)
-def close_sinks() -> Iterator[None]:
-    yield
-    while _made:
-        _made.pop().close()
-
-
-def make(*arguments, **options) -> LoopbackSink:
-    """A sink that is closed after the test, and its thread with it."""
-    _made.append(LoopbackSink(*arguments, **options))
-    return _made[-1]
-
-
-def make_sink(node: Node, folder: Path, **options) -> tuple[LoopbackSink, FakeKernel]:
-    kernel = FakeKernel({DEVICE: node})
-    return make(DEVICE, device=kernel, sysfs=folder, **options), kernel
 
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="sizes of 64-bit machines")
@@ -252,28 +219,6 @@ def test_odd_sizes_are_refused_before_the_device_is_touched(tmp_path):
     assert kernel.requests == []
 
 
-def test_release_0_12_is_told_that_a_writer_streams(tmp_path, stream):
-    sysfs(tmp_path, video10=["max_openers"])
-    sink, kernel = make_sink(Node(), tmp_path)
-    sink.open(stream)
-    assert kernel.requests.index(abi.S_FMT) < kernel.requests.index(abi.STREAMON)
-
-
-def test_later_releases_never_see_a_bare_streamon(tmp_path, stream):
-    sysfs(tmp_path, video10=["max_openers", "state"])
-    sink, kernel = make_sink(Node(), tmp_path)
-    sink.open(stream)
-    assert abi.STREAMON not in kernel.requests
-
-
-def test_release_0_12_with_a_writer_is_busy_though_it_would_let_us_in(tmp_path, stream):
-    sysfs(tmp_path, video10=["max_openers"])
-    sink, kernel = make_sink(Node(capabilities=videodev.CAP_VIDEO_CAPTURE), tmp_path)
-    with pytest.raises(SinkError, match="another program writes to it"):
-        sink.open(stream)
-    assert kernel.open_now == {}
-
-
 def test_loopback_devices_are_found_free_ones_and_ours_first(tmp_path):
     kernel = FakeKernel(
         {
@@ -374,34 +319,3 @@ def test_a_real_device_refuses_a_second_writer_and_is_free_again_afterwards(stre
     first.close()
     assert second.open(other).startswith(DEVICE)
     second.close()
-
-
-class StuckKernel(FakeKernel):
-    """0.12 after a writer that only wrote: its place is taken until somebody asks to stream."""
-
-    def ioctl(self, descriptor, request, argument):
-        if request == abi.STREAMON and not self.open_now[descriptor].node.capabilities & 2:
-            self.open_now[descriptor].node.capabilities |= videodev.CAP_VIDEO_OUTPUT
-            self.requests.append(request)
-            raise OSError(errno.EINVAL, "Invalid argument")
-        super().ioctl(descriptor, request, argument)
-
-
-@pytest.mark.parametrize(("openers", "opens"), [("0", True), ("1", False), ("junk", False)])
-def test_release_0_12_gets_a_forgotten_place_freed_where_nobody_can_be_hurt(
-    tmp_path, stream, monkeypatch, openers, opens
-):
-    (tmp_path / "module").mkdir()
-    (tmp_path / "module" / "refcnt").write_text(openers)
-    monkeypatch.setattr(v4l2loopback, "_MODULE", tmp_path / "module")
-    kernel = StuckKernel({"/dev/video10": Node(capabilities=videodev.CAP_VIDEO_CAPTURE)})
-    (tmp_path / "class").mkdir()
-    folder = sysfs(tmp_path / "class", video10=["max_openers"])
-    sink = LoopbackSink("/dev/video10", device=kernel, sysfs=folder)
-    if opens:
-        sink.open(stream)
-        sink.close()
-    else:
-        with pytest.raises(SinkError, match="another program writes to it"):
-            sink.open(stream)
-        assert abi.STREAMON not in kernel.requests

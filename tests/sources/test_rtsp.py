@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from tests.peers import answering
 from vcsharp.errors import SourceError, SourceLost
 from vcsharp.sources.rtsp import StreamSource, Transport
 
@@ -33,35 +31,6 @@ def numbers(source: StreamSource, count: int) -> list[int]:
         assert frame is not None
         found.append(number_of(frame.y))
     return found
-
-
-@contextmanager
-def answering(reply: bytes | None) -> Iterator[int]:
-    """A server on loopback that sends `reply` to each client, or accepts and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        clients: list[socket.socket] = []
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = server.accept()
-                except OSError:
-                    return
-                clients.append(client)
-                if reply is not None:
-                    client.recv(4096)
-                    client.sendall(reply)
-                    client.close()
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for client in clients:
-                client.close()
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])

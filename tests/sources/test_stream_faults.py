@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from tests.peers import answering
 from vcsharp.sources import live
 from vcsharp.sources.rtsp import StreamSource
 from vcsharp.states import SourceState as S
@@ -35,31 +33,6 @@ def watch(rtsp: RtspServer) -> Iterator[Callable[[str], Rig]]:
     for rig in rigs:
         rig.stop.set()
         rig.source.close()
-
-
-@contextmanager
-def garbage(port: int) -> Iterator[None]:
-    """A server on `port` that answers everything with noise."""
-    ended = threading.Event()
-
-    def serve(listener: socket.socket) -> None:
-        listener.settimeout(0.1)
-        while not ended.is_set():
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                connection.sendall(bytes(range(256)) * 40)
-
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join(5)
 
 
 def test_a_blocked_server_stalls_the_stream_and_its_return_mends_it(
@@ -103,7 +76,7 @@ def test_garbage_in_its_place_is_told_and_outlived(
     rig = watch(rtsp.start())
     rig.frames_until(lambda got: live_frames(got) == 5)
     rtsp.kill()
-    with garbage(rtsp.port):
+    with answering(bytes(range(256)) * 40, rtsp.port):
         rig.frames_until(lambda got: "does not send a video" in rig.source.status.words)
     rtsp.start()
     rig.frames_until(lambda got: live_frames(got) == 5)
