@@ -96,7 +96,8 @@ class _Run:
             self._telemetry,
             self._stop,
         )
-        self._announce(f"opening {self._source.name}")
+        auto = self._source.name == "auto"
+        self._announce("looking for a camera" if auto else f"opening {self._source.name}")
         try:
             with self._handles, signals_obeyed(self._stop, self._reload):
                 pipeline.run()

@@ -347,8 +347,9 @@ def _sink_view(sink: Dressed) -> SinkView:
     state = getattr(sink.inner, "state", SinkState.WRITING if sink.description else None)
     return SinkView(
         name=sink.name,
-        description=getattr(sink.inner, "description", sink.description),
+        # The page's address holds its key, which is for the browser only.
+        description=redact(getattr(sink.inner, "description", sink.description)),
         state=SinkState(state or SinkState.OPENING),
-        words=words,
+        words=redact(words),
         wanted=sink.wanted,
     )

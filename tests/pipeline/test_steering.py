@@ -144,6 +144,12 @@ def test_credentials_never_leave(rig: LiveRig) -> None:
     assert state.faults[0].what == "'rtsp://***@host/live' was cut off"
 
 
+def test_the_key_of_the_page_is_not_told(rig: LiveRig) -> None:
+    rig.parts.sinks[0].description = "http://127.0.0.1:4711/?token=sesame"
+    (view,) = rig.steering.state().sinks
+    assert view.description == "http://127.0.0.1:4711/?token=***"
+
+
 def test_reading_the_settings_again_applies_what_can_be_applied(rig: LiveRig) -> None:
     rig.fresh = RunSettings(source="1", sink=["null"], strength=1.5, fps=15)
     told = rig.steering.reload()

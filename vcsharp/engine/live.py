@@ -156,7 +156,7 @@ class LiveEngine:
             self._replace(fresh)
         if not needed and self._engine is not None:
             self._replace(None)
-            self._tell(EngineState.RELEASED, "nobody looks")
+            self._tell(EngineState.RELEASED, "not needed now")
         if needed and self._engine is None and time.monotonic() >= self._attempt_s:
             self._load(self._model, self._device)
         return self._engine
@@ -221,7 +221,7 @@ class LiveEngine:
         if outdated:
             engine.close()
         if outdated and not again:
-            self._tell(EngineState.RELEASED, "nobody looks")
+            self._tell(EngineState.RELEASED, "not needed now")
         if again:
             self._loading(self._model, self._device)
 
