@@ -28,6 +28,8 @@ class Node:
     capabilities: int = videodev.CAP_VIDEO_OUTPUT
     keeps: tuple[int, int, str] | None = None
     """(width, height, fourcc) that S_FMT grants whatever is asked."""
+    changed: tuple[int, int, str] | None = None
+    """What another program made of the format after we had settled it."""
     format_error: int = 0
     """errno of S_FMT: what a busy device answers."""
     page_bytes: int = 1
@@ -166,9 +168,10 @@ class FakeKernel(Device):
             _fail(node.format_error)
             self.format = abi.Format.from_buffer_copy(argument)
         pix = argument.fmt.pix
-        if node.keeps:
-            pix.width, pix.height = node.keeps[:2]
-            pix.pixelformat = abi.fourcc(node.keeps[2])
+        ctypes.memmove(ctypes.byref(pix), ctypes.byref(self.format.fmt.pix), ctypes.sizeof(pix))
+        if other := node.keeps or node.changed:
+            pix.width, pix.height = other[:2]
+            pix.pixelformat = abi.fourcc(other[2])
             pix.sizeimage = pix.width * pix.height * 3 // 2
         pix.sizeimage = -(-pix.sizeimage // node.page_bytes) * node.page_bytes
         node.frame_bytes = pix.sizeimage

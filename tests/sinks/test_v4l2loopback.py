@@ -19,6 +19,7 @@ from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
 from vcsharp.frame import Color, ColorMatrix, ColorRange, Frame, Result, black, frame_bytes
 from vcsharp.sinks import v4l2_abi as abi
+from vcsharp.sinks import v4l2loopback
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.v4l2loopback import LoopbackSink, find_loopback, yuyv
 
@@ -125,6 +126,36 @@ def test_a_release_that_calls_a_held_format_busy_is_asked_which_it_is(tmp_path, 
     assert kernel.open_now == {}
 
 
+def test_a_format_that_another_program_changed_later_is_noticed(
+    tmp_path, make_results, stream, monkeypatch
+):
+    monkeypatch.setattr(v4l2loopback, "LOOK_S", 0.0)
+    node = Node()
+    sink, _ = make_sink(node, tmp_path)
+    sink.open(stream)
+    (result,) = make_results(1)
+    sink.write(result)
+    node.changed = (640, 480, "BGR3")
+    with pytest.raises(SinkFormatError, match=r"readers '640x480 BGR3' instead of '64x48 YU12'"):
+        sink.write(result)
+
+
+def test_a_driver_that_does_not_tell_its_format_is_written_all_the_same(
+    tmp_path, make_results, stream, monkeypatch
+):
+    monkeypatch.setattr(v4l2loopback, "LOOK_S", 0.0)
+    sink, kernel = make_sink(Node(), tmp_path)
+    sink.open(stream)
+    (result,) = make_results(1)
+
+    def refuse(opener: object, argument: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(kernel, "_set_format", refuse)
+    sink.write(result)
+    assert len(kernel.written) == 1
+
+
 def test_a_size_rounded_up_to_pages_is_accepted(tmp_path, make_results, stream):
     sink, kernel = make_sink(Node(page_bytes=4096), tmp_path)
     sink.open(stream)
@@ -173,7 +204,7 @@ def test_a_missing_device_names_the_modprobe_line_with_its_number(tmp_path, stre
 
 @pytest.mark.parametrize("code", [errno.EBUSY, errno.EINVAL])
 def test_a_device_with_another_writer_is_busy(tmp_path, stream, code):
-    sink, kernel = make_sink(Node(format_error=code), tmp_path)
+    sink, kernel = make_sink(Node(format_error=code, keeps=(64, 48, "YU12")), tmp_path)
     with pytest.raises(SinkError, match="another program writes to it"):
         sink.open(stream)
     assert kernel.open_now == {}

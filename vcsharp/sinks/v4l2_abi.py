@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from vcsharp.videodev import READ, READ_WRITE, WRITE, request
 
+BUF_TYPE_VIDEO_CAPTURE = 1
 BUF_TYPE_VIDEO_OUTPUT = 2
 FIELD_NONE = 1
 

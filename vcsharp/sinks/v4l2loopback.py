@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,19 +20,22 @@ import numpy as np
 
 from vcsharp import videodev
 from vcsharp.errors import SinkError, SinkFormatError, SinkGone, SinkIOError
-from vcsharp.frame import Bytes, Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
+from vcsharp.frame import Bytes, Frame, Result
 from vcsharp.sinks import legacy, standin
 from vcsharp.sinks import v4l2_abi as abi
 from vcsharp.sinks.base import StreamFormat
 from vcsharp.sinks.consumers import ConsumerWatch, Openers
 from vcsharp.sinks.kept import Kept
 from vcsharp.sinks.v4l2_device import Device
+from vcsharp.sinks.v4l2_format import described, fits, option, requested
 
 log = logging.getLogger(__name__)
 
 LABEL = "vcsharp"
 MODPROBE = f"sudo modprobe v4l2loopback video_nr=10 card_label={LABEL} exclusive_caps=1"
 _DRIVER = b"v4l2 loopback"
+LOOK_S = 1.0
+"""Between two looks at whether the device still has our format."""
 _SYSFS = Path("/sys/class/video4linux")
 _MODULE = Path("/sys/module/v4l2loopback")
 
@@ -94,6 +98,8 @@ class LoopbackSink:
         self._kernel, self._kept = device or Device(), kept
         self._descriptor = -1
         self._watch: ConsumerWatch | None = None
+        self._stream: StreamFormat | None = None
+        self._looked_s = 0.0
 
     @property
     def wanted(self) -> bool | None:
@@ -112,6 +118,7 @@ class LoopbackSink:
                 f"got '{stream.width}x{stream.height}'; give an even --size"
             )
         card = self._open_first(stream)
+        self._stream, self._looked_s = stream, 0.0
         self._watch = ConsumerWatch(f"{self._path}", device=self._kernel, sysfs=self._sysfs)
         self._watch.start()
         return f'{self._path} "{card}" ({stream.width}x{stream.height} {self._pixel_format})'
@@ -130,6 +137,7 @@ class LoopbackSink:
                 f"'{self._path}' took {taken} of {data.nbytes} bytes of a frame: another program "
                 "changed its format; close that program and start again"
             )
+        self._look_at_format()
 
     def close(self) -> None:
         """Releases the device; who still reads it sees that nobody writes any more. Idempotent."""
@@ -148,6 +156,29 @@ class LoopbackSink:
         """Lets go of what would bar this run from opening the device anew."""
         if self._kept is not None and self._path is not None:
             self._kept.drop(self._path)
+
+    def _look_at_format(self) -> None:
+        """Raises SinkFormatError where the device is no longer what it was opened as.
+
+        A program that opens an `exclusive_caps=0` device between our S_FMT and the first frame may
+        set another format on 0.13, and every frame would still be taken.
+        """
+        now_s = time.monotonic()
+        if self._stream is None or now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        wanted = requested(self._stream, self._pixel_format)
+        shown = abi.Format(type=abi.BUF_TYPE_VIDEO_CAPTURE)
+        try:
+            self._kernel.ioctl(self._descriptor, abi.G_FMT, shown)
+        except OSError as error:
+            log.debug("%s does not tell its format: %s", self._path, error.strerror)
+            return
+        if not fits(shown.fmt.pix, wanted.fmt.pix):
+            raise SinkFormatError(
+                f"'{self._path}' shows readers {described(shown)} instead of {described(wanted)}: "
+                "another program changed its format; close that program"
+            )
 
     def _open_first(self, stream: StreamFormat) -> str:
         """Opens the device asked for, or the first that does not refuse; returns its label."""
@@ -175,7 +206,7 @@ class LoopbackSink:
             return None
         self._descriptor = descriptor
         try:
-            wanted = _format(stream, self._pixel_format)
+            wanted = requested(stream, self._pixel_format)
             current = abi.Format(type=abi.BUF_TYPE_VIDEO_OUTPUT)
             if self._already(wanted, current):
                 self._settle_rate(stream.fps)
@@ -225,7 +256,7 @@ class LoopbackSink:
         standin.arm(self._kernel, path, self._descriptor, data.tobytes())
 
     def _settle_format(self, path: str, stream: StreamFormat) -> None:
-        wanted = _format(stream, self._pixel_format)
+        wanted = requested(stream, self._pixel_format)
         granted = abi.Format.from_buffer_copy(wanted)
         try:
             self._kernel.ioctl(self._descriptor, abi.S_FMT, granted)
@@ -233,17 +264,17 @@ class LoopbackSink:
             # 0.13 says so where others grant the format that a reader or writer has.
             if error.errno != errno.EBUSY or self._already(wanted, granted):
                 raise
-        if not _fits(granted.fmt.pix, wanted.fmt.pix):
+        if not fits(granted.fmt.pix, wanted.fmt.pix):
             raise SinkFormatError(
-                f"'{path}' stays at {_described(granted)} where {_described(wanted)} was asked: "
+                f"'{path}' stays at {described(granted)} where {described(wanted)} was asked: "
                 "another program reads or writes it, or it has keep_format set; "
-                f"close that program, or run with {_option(granted, wanted)}"
+                f"close that program, or run with {option(granted, wanted)}"
             )
 
     def _already(self, wanted: abi.Format, current: abi.Format) -> bool:
         """Whether the device has the wanted format; puts what it has into `current`."""
         self._kernel.ioctl(self._descriptor, abi.G_FMT, current)
-        return _fits(current.fmt.pix, wanted.fmt.pix)
+        return fits(current.fmt.pix, wanted.fmt.pix)
 
     def _settle_rate(self, fps: Fraction) -> None:
         parameters = abi.StreamParm(type=abi.BUF_TYPE_VIDEO_OUTPUT)
@@ -296,53 +327,6 @@ def _checked_label(path: str, capability: videodev.Capability) -> str:
             f"make a virtual camera: {MODPROBE}"
         )
     return label
-
-
-def _format(stream: StreamFormat, pixel_format: str) -> abi.Format:
-    """What to ask for, down to how the colours are to be read."""
-    wanted = abi.Format(type=abi.BUF_TYPE_VIDEO_OUTPUT)
-    pix, packed = wanted.fmt.pix, pixel_format == "YUYV"
-    pix.width, pix.height = stream.width, stream.height
-    pix.pixelformat = abi.fourcc(pixel_format)
-    pix.field = abi.FIELD_NONE
-    pix.bytesperline = stream.width * (2 if packed else 1)
-    pix.sizeimage = (
-        pix.bytesperline * stream.height if packed else frame_bytes(stream.width, stream.height)
-    )
-    pix.priv = abi.PRIV_MAGIC
-    pix.colorspace, pix.ycbcr_enc, pix.quantization = _color_fields(stream.color)
-    return wanted
-
-
-def _color_fields(color: Color) -> tuple[abi.Colorspace, abi.YcbcrEncoding, abi.Quantization]:
-    full = color.range is ColorRange.FULL
-    quantization = abi.Quantization.FULL_RANGE if full else abi.Quantization.LIM_RANGE
-    if color.matrix is ColorMatrix.BT709:
-        return abi.Colorspace.REC709, abi.YcbcrEncoding.BT709, quantization
-    return abi.Colorspace.SRGB, abi.YcbcrEncoding.BT601, quantization
-
-
-def _fits(granted: abi.PixFormat, wanted: abi.PixFormat) -> bool:
-    """Whether our frames can be read as what was granted; 0.13 rounds its size up to pages."""
-    return bool(
-        granted.width == wanted.width
-        and granted.height == wanted.height
-        and granted.pixelformat == wanted.pixelformat
-        and granted.sizeimage >= wanted.sizeimage
-    )
-
-
-def _described(form: abi.Format) -> str:
-    pix = form.fmt.pix
-    return f"'{pix.width}x{pix.height} {abi.fourcc_name(pix.pixelformat)}'"
-
-
-def _option(granted: abi.Format, wanted: abi.Format) -> str:
-    """The option that asks for what the device has."""
-    has, asked = granted.fmt.pix, wanted.fmt.pix
-    if (has.width, has.height) == (asked.width, asked.height):
-        return f"--pixel-format {abi.fourcc_name(has.pixelformat)}"
-    return f"--size {has.width}x{has.height}"
 
 
 def _packed(frame: Frame, pixel_format: str) -> Bytes:
