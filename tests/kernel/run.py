@@ -310,8 +310,9 @@ def report(outcomes: list[Outcome]) -> int:
 def table(outcomes: list[Outcome]) -> list[str]:
     cells = {(outcome.scenario, outcome.release): outcome.cell for outcome in outcomes}
     names = list(dict.fromkeys(outcome.scenario for outcome in outcomes))
-    width = max(map(len, names)) + 2
-    rows = ["".join(["v4l2loopback".ljust(width), *(one.ljust(14) for one in RELEASES)])]
+    title = "v4l2loopback"
+    width = max(map(len, [title, *names])) + 2
+    rows = ["".join([title.ljust(width), *(one.ljust(14) for one in RELEASES)])]
     for name in names:
         found = (cells.get((name, one), "-").ljust(14) for one in RELEASES)
         rows.append("".join([name.ljust(width), *found]).rstrip())
