@@ -59,7 +59,7 @@ def prepare(recipe: Recipe, preview_file: Path | None) -> None:
     """Cuts the crop bank, unless it is there already."""
     folder = recipe.bank_folder
     if bank.is_current(folder, recipe.data, recipe.bank, recipe.seed):
-        console.print(f"the crop bank in '{folder}' is up to date")
+        _say(f"the crop bank in '{folder}' is up to date")
     else:
         with _progress("cutting crops") as bar:
             bank.build(
@@ -72,7 +72,7 @@ def prepare(recipe: Recipe, preview_file: Path | None) -> None:
             )
     if preview_file:
         preview.draw(bank.load(folder), preview_file)
-        console.print(f"wrote examples to '{preview_file}'")
+        _say(f"wrote examples to '{preview_file}'")
 
 
 def distil(recipe: Recipe) -> None:
@@ -93,7 +93,7 @@ def _listener(bar: Bar) -> training.Listener:
         note = f"loss {now.loss:.5f}, validation {now.score_db:+.3f} dB"
         bar(now.step, now.steps, note)
         if not console.is_terminal and now.score_db != last_score_db:
-            console.print(f"{now.phase}: step {now.step} of {now.steps}, {note}", soft_wrap=True)
+            _say(f"{now.phase}: step {now.step} of {now.steps}, {note}")
             last_score_db = now.score_db
 
     return tell
@@ -104,7 +104,7 @@ def export(recipe: Recipe, recipe_path: Path) -> None:
     model = training.load_quantised(recipe)
     with _progress("measuring") as bar:
         card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar)
-    console.print(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
+    _say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
 
 
 def _in_repository(recipe_path: Path) -> str:
@@ -127,3 +127,8 @@ def evaluate(model: Path, dev: Path, json_file: Path | None, workers: int) -> No
     )
     if json_file:
         json_file.write_text(report.to_json(found), "utf-8")
+
+
+def _say(text: str) -> None:
+    """One line whatever it holds: a path may be long, and have brackets."""
+    console.print(text, soft_wrap=True, markup=False)
