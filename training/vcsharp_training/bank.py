@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vcsharp_training import degrade, images, synthetic
 from vcsharp_training.errors import DataError
-from vcsharp_training.recipe import BankSettings
+from vcsharp_training.bank_settings import BankSettings
 
 SYNTHETIC = "synthetic"
 Progress = Callable[[int, int], None]

@@ -9,16 +9,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from vcsharp_training.bank_settings import BankSettings as BankSettings
 from vcsharp_training.errors import RecipeError
+from vcsharp_training.strict import Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class NetworkSettings(_Strict):
+class NetworkSettings(Strict):
     """The student."""
 
     channels: tuple[int, ...] = (16, 32, 32, 16)
@@ -31,37 +29,7 @@ class NetworkSettings(_Strict):
     """
 
 
-class BankSettings(_Strict):
-    """How pictures become crops."""
-
-    crop_px: int = Field(160, ge=32)
-    """Side of a crop."""
-    window_px: int = Field(640, ge=64)
-    """Side of the part of a picture that is degraded at once."""
-    crops_per_window: int = Field(2, gt=0)
-    """Crops cut from one degraded window."""
-    crops_per_image: dict[str, int] = {"half": 8, "soft": 8, "mjpeg": 8, "call": 12, "clean": 6}
-    """Crops per profile and picture: the weights of the profiles."""
-    synthetic: int = Field(2000, ge=0)
-    """Drawn patterns that must stay as they are."""
-    full_range_share: float = Field(0.2, ge=0, le=1)
-    """Share of pictures in full-range luma; the others are in limited range."""
-    magnify_share: float = Field(0.3, ge=0, le=1)
-    """Share of windows whose picture is scaled up first: big sensors and long lenses are soft at
-    the pixel level.
-    """
-    magnify_max: float = Field(2.0, ge=1)
-    """Largest factor of that."""
-    validation_share: float = Field(0.05, ge=0, lt=1)
-    """Share of pictures held out to choose the best checkpoint."""
-
-    @property
-    def crops_of_an_image(self) -> int:
-        """Crops per picture over all profiles."""
-        return sum(self.crops_per_image.values())
-
-
-class LossSettings(_Strict):
+class LossSettings(Strict):
     """Weights of the terms; see `losses.py`."""
 
     charbonnier_epsilon: float = Field(1e-3, gt=0)
@@ -81,7 +49,7 @@ class LossSettings(_Strict):
     """Charbonnier of the residual on plain greys."""
 
 
-class PhaseSettings(_Strict):
+class PhaseSettings(Strict):
     """One stretch of optimisation."""
 
     steps: int = Field(30_000, gt=0)
@@ -108,7 +76,7 @@ class PhaseSettings(_Strict):
     """Loss terms."""
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """A whole run: data, network, training, quantisation."""
 
     name: str = "nano"
