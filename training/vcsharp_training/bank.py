@@ -21,8 +21,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from vcsharp_training import degrade, images, synthetic
-from vcsharp_training.errors import DataError
 from vcsharp_training.bank_settings import BankSettings
+from vcsharp_training.errors import DataError
 
 SYNTHETIC = "synthetic"
 Progress = Callable[[int, int], None]

@@ -16,7 +16,9 @@ class BankSettings(Strict):
     """Side of the part of a picture that is degraded at once."""
     crops_per_window: int = Field(2, gt=0)
     """Crops cut from one degraded window."""
-    crops_per_image: dict[str, int] = {"half": 8, "soft": 8, "mjpeg": 8, "call": 12, "clean": 6}
+    crops_per_image: dict[str, int] = Field(
+        {"half": 8, "soft": 8, "mjpeg": 8, "call": 12, "clean": 6}
+    )
     """Crops per profile and picture: the weights of the profiles."""
     synthetic: int = Field(2000, ge=0)
     """Drawn patterns that must stay as they are."""

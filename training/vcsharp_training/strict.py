@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """Frozen, refuses keys that it does not know, and is documented by the text below its fields."""
+    """Frozen, refuses unknown keys, and takes the text below a field for its help."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
