@@ -42,6 +42,7 @@ PACKAGES = {
     "xz": "xz-utils",
 }
 """What building needs: the program, and the Debian package that has it."""
+EMULATOR = {"qemu-system-x86_64": "qemu-system-x86"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ def main() -> int:
     try:
         refuse_other_machines()
         cache = cache_folder()
-        install_packages()
-        build(cache, again=wish.rebuild)
+        install_packages(wish.engine)
+        build(cache, wish.engine, again=wish.rebuild)
         outcomes = run(wish)
     except (KernelTestError, OSError) as error:
         print(f"kernel-test: {error}", file=sys.stderr)
@@ -156,10 +157,11 @@ def cache_folder() -> Path:
     return cache
 
 
-def install_packages() -> None:
-    """Installs with apt what building needs and this machine lacks, and says so."""
+def install_packages(engine: str) -> None:
+    """Installs with apt what the engine needs and this machine lacks, and says so."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=path)]
+    needed = PACKAGES | (EMULATOR if engine == "qemu" else {})
+    missing = [package for tool, package in needed.items() if not shutil.which(tool, path=path)]
     if not missing:
         return
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
@@ -173,27 +175,41 @@ def install_packages() -> None:
 # ---- building, once -----------------------------------------------------------------------------
 
 
-def build(cache: Path, *, again: bool) -> None:
+def build(cache: Path, engine: str, *, again: bool) -> None:
     """Builds kernel and guest where they are missing or their recipes have changed."""
-    kernel = digest([LAB / "kernel.sh", LAB / "apt.sh", LAB / "uml.config"])
-    files = [LAB / "image.sh", *sorted((LAB / "rootfs").rglob("*")), CHECKOUT / "constraints.txt"]
-    guest = digest(files, *requirements())
     jobs = []
-    if again or stale(cache / "kernel", kernel):
-        jobs.append(start(cache / "kernel", LAB / "kernel.sh"))
-    if again or stale(cache / "image", guest):
-        wheels = cache / "wheels"
-        fetch_wheels(wheels)
-        jobs.append(start(cache / "image", LAB / "image.sh", wheels))
+    if engine == "uml":
+        recipe = digest([LAB / "kernel.sh", LAB / "apt.sh", LAB / "uml.config"])
+        jobs.append(Job(cache / "kernel", recipe, LAB / "kernel.sh"))
+    files = [LAB / "image.sh", *sorted((LAB / "rootfs").rglob("*")), CHECKOUT / "constraints.txt"]
+    recipe, wheels = digest(files, *requirements()), cache / "wheels"
+    # The emulator boots Debian's own kernel, which lies in the image with its modules.
+    folder, extra = ("image", []) if engine == "uml" else ("image-stock", ["--stock-kernel"])
+    jobs.append(Job(cache / folder, recipe, LAB / "image.sh", [str(wheels), *extra]))
+    jobs = [job for job in jobs if again or stale(job.folder, job.recipe)]
     if not jobs:
         return
+    if any(job.arguments for job in jobs):
+        fetch_wheels(wheels)
     began = time.monotonic()
-    statuses = [job.wait() for job in jobs]
+    started = [start(job) for job in jobs]
+    statuses = [one.wait() for one in started]
     if any(statuses):
         raise KernelTestError(f"building failed; the logs are in {cache}")
-    (cache / "kernel" / RECIPE).write_text(kernel)
-    (cache / "image" / RECIPE).write_text(guest)
+    for job in jobs:
+        (job.folder / RECIPE).write_text(job.recipe)
     say(f"built in {time.monotonic() - began:.0f} s, kept in {cache}")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A script that fills a folder."""
+
+    folder: Path
+    recipe: str
+    """Names what it is made from."""
+    script: Path
+    arguments: list[str] = field(default_factory=list)
 
 
 def stale(folder: Path, recipe: str) -> bool:
@@ -212,10 +228,10 @@ def requirements() -> list[str]:
     return [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
 
 
-def start(folder: Path, script: Path, *arguments: Path) -> subprocess.Popen[bytes]:
-    folder.mkdir(exist_ok=True)
-    (folder / RECIPE).unlink(missing_ok=True)
-    return subprocess.Popen([script, folder, *arguments])
+def start(job: Job) -> subprocess.Popen[bytes]:
+    job.folder.mkdir(exist_ok=True)
+    (job.folder / RECIPE).unlink(missing_ok=True)
+    return subprocess.Popen([job.script, job.folder, *job.arguments])
 
 
 def fetch_wheels(folder: Path) -> None:

@@ -37,7 +37,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -gt 0 ] || [ $shell = 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-[ -e "$image/root.img" ] || { echo "boot.sh: no guest in '$cache'; run: make kernel-test" >&2; exit 2; }
+[ "$engine" = uml ] || image=$cache/image-stock
+[ -e "$image/root.img" ] || { echo "boot.sh: no guest in '$image'; run: make kernel-test" >&2; exit 2; }
 
 # ---- the job's folder: what the guest mounts first ------------------------------------------------
 job=$(mktemp -d /tmp/vmjob.XXXXXX)
