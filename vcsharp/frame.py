@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vcsharp.buffers import PICTURES
+
 Bytes = NDArray[np.uint8]
 """An array of unsigned bytes; shapes are stated where it is used."""
 
@@ -114,7 +116,13 @@ class Frame:
 
     def blank_copy(self) -> Frame:
         """A frame with the same facts and an uninitialised buffer, for whoever fills it next."""
-        return self.replaced(data=np.empty_like(self.data))
+        return self.replaced(data=PICTURES.take(self.data.size))
+
+    def copied(self) -> Frame:
+        """A frame with the same facts and pixels, that may be written to until it is handed on."""
+        result = self.blank_copy()
+        np.copyto(result.data, self.data)
+        return result
 
     def replaced(self, **changes: Any) -> Frame:
         """The same frame with some fields changed."""
@@ -134,7 +142,8 @@ class Result:
 def black(width: int, height: int, color: Color | None = None) -> Frame:
     """A black frame."""
     spec = color or Color()
-    frame = Frame(np.full(frame_bytes(width, height), 128, np.uint8), width, height, color=spec)
+    frame = Frame(PICTURES.take(frame_bytes(width, height)), width, height, color=spec)
+    frame.data.fill(128)
     frame.y[:] = 16 if spec.range is ColorRange.LIMITED else 0
     return frame
 
@@ -142,7 +151,7 @@ def black(width: int, height: int, color: Color | None = None) -> Frame:
 def from_planes(y: Bytes, u: Bytes, v: Bytes, **facts: Any) -> Frame:
     """Copies three planes (rows may be padded, chroma half size rounded up) into one new frame."""
     height, width = y.shape
-    frame = Frame(np.empty(frame_bytes(width, height), np.uint8), width, height, **facts)
+    frame = Frame(PICTURES.take(frame_bytes(width, height)), width, height, **facts)
     for target, plane in zip(frame.planes, (y, u, v), strict=True):
         target[:] = plane
     return frame

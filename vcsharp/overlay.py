@@ -16,7 +16,7 @@ def with_line(frame: Frame, text: str) -> Frame:
 
     On that side a page or file that compares shows the sharpened half.
     """
-    result = frame.replaced(data=frame.data.copy())
+    result = frame.copied()
     scale = max(0.4, frame.height / 1080)
     thickness = max(1, round(2 * scale))
     (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, thickness)
@@ -39,7 +39,7 @@ def _darken(frame: Frame, bottom: int, left: int) -> None:
 
 def split(result: Result) -> Frame:
     """Before in the left half, after in the right, a white line between."""
-    frame = result.frame.replaced(data=result.frame.data.copy())
+    frame = result.frame.copied()
     for target, before in zip(frame.planes, result.source.planes, strict=True):
         half = target.shape[1] // 2
         target[:, :half] = before[:, :half]
