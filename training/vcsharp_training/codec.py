@@ -50,7 +50,12 @@ def _wrap(luma: Plane, index: int) -> VideoFrame:
 
 
 def x264_last_frame(clip: Sequence[Plane], kbps_at_reference: float) -> Plane:
-    """Encodes `clip` at a rate scaled to its area, decodes it, and returns the last frame.
+    """The last frame of `x264_frames`."""
+    return x264_frames(clip, kbps_at_reference)[-1]
+
+
+def x264_frames(clip: Sequence[Plane], kbps_at_reference: float) -> list[Plane]:
+    """Encodes `clip` at a rate scaled to its area, decodes it, and returns every frame.
 
     Args:
         clip: planes of one size, uint8 H x W, both even; in display order at 30 frames a second.
@@ -66,4 +71,6 @@ def x264_last_frame(clip: Sequence[Plane], kbps_at_reference: float) -> Plane:
     packets += encoder.encode(None)
     frames = [frame for packet in packets for frame in decoder.decode(packet)]
     frames += decoder.decode(None)
-    return np.ascontiguousarray(frames[-1].to_ndarray()[:height, :width], np.uint8)
+    return [
+        np.ascontiguousarray(frame.to_ndarray()[:height, :width], np.uint8) for frame in frames
+    ]
