@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
-from vcsharp_training import bank, checkpoint, cli, distil, evaluate, export
+from vcsharp_training import bank, checkpoint, cli, distil, evaluate, export, loop, schedule
 from vcsharp_training.errors import CheckpointError, DataError, DivergedError
 from vcsharp_training.filters import OnnxFilter
 from vcsharp_training.recipe import PhaseSettings
@@ -31,18 +32,18 @@ def test_two_runs_give_the_same_weights_bit_for_bit(trained, smoke_recipe, train
 def test_a_killed_run_goes_on_to_the_same_weights(
     trained, smoke_recipe, train, tmp_path, monkeypatch, phase, killed_at
 ):
-    advance = distil.Phase._advance
+    advance = loop.Loop._advance
 
-    def killed(self: distil.Phase) -> float:
+    def killed(self: loop.Loop, batches: Sequence[loop.Batch]) -> dict[str, float]:
         if self.name == phase and self.step == killed_at:
             raise KeyboardInterrupt
-        return advance(self)
+        return advance(self, batches)
 
     recipe = smoke_recipe(tmp_path)
-    monkeypatch.setattr(distil.Phase, "_advance", killed)
+    monkeypatch.setattr(loop.Loop, "_advance", killed)
     with pytest.raises(KeyboardInterrupt):
         train(recipe)
-    monkeypatch.setattr(distil.Phase, "_advance", advance)
+    monkeypatch.setattr(loop.Loop, "_advance", advance)
     assert 0 < checkpoint.load(recipe.phase_folder(phase) / "last.pt")["step"] < killed_at
     assert _same(train(recipe), distil.load_quantised(trained))
 
@@ -50,12 +51,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
     smoke_recipe, train, tmp_path, monkeypatch
 ):
-    recipe, loss = smoke_recipe(tmp_path), distil.Phase._loss
+    recipe, batch = smoke_recipe(tmp_path), distil.Phase.batch
 
-    def bad(self: distil.Phase) -> torch.Tensor:
-        return loss(self) * (torch.nan if self.step == 13 else 1)
+    def bad(self: distil.Phase, step: int, part: int, parts: int) -> loop.Batch:
+        found = batch(self, step, part, parts)
+        return {**found, "sharp": found["sharp"] * torch.nan} if step == 13 else found
 
-    monkeypatch.setattr(distil.Phase, "_loss", bad)
+    monkeypatch.setattr(distil.Phase, "batch", bad)
     with pytest.raises(DivergedError, match=r"diverged at step 13.*last good state"):
         train(recipe)
     state = checkpoint.load(recipe.phase_folder("float") / "last.pt")
@@ -82,7 +84,7 @@ def test_missing_and_damaged_checkpoints_are_named(smoke_recipe, tmp_path):
 
 def test_the_learning_rate_warms_up_and_falls_to_its_end():
     phase = PhaseSettings(steps=100, warmup_steps=10, learning_rate=1e-3, final_learning_rate=1e-6)
-    rates = [distil.learning_rate(phase, step) for step in range(101)]
+    rates = [schedule.learning_rate(phase, step) for step in range(101)]
     assert rates[0] == pytest.approx(1e-4)
     assert max(rates) == rates[10] == pytest.approx(1e-3)
     assert rates[100] == pytest.approx(1e-6)

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from vcsharp_training.errors import CheckpointError
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes a checkpoint; a kill at any moment leaves the old one or the new one, never half of
-    one.
+    one. Raises CheckpointError where it cannot be written; the old one is then still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(part, state)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        kept = "the one before it is untouched" if path.is_file() else "there is none before it"
+        raise CheckpointError(
+            f"cannot write checkpoint '{path}': {error.strerror or error}; {kept}; "
+            "make room or choose another --work, then run the same command again"
+        ) from error
+
+
+def _write(part: Path, state: dict[str, Any]) -> None:
+    """Through a file of ours: given a path, torch turns a full disk into a RuntimeError."""
+    with part.open("wb") as file:
+        torch.save(state, file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -42,3 +58,22 @@ def load(path: Path) -> dict[str, Any]:
             f"checkpoint '{path}' is damaged: {first}; delete it to start over"
         ) from error
     return state
+
+
+def restore(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Puts a checkpoint's weights into a module. Raises CheckpointError if they are another
+    network's, naming the first weight that does not fit; the module is then as it was.
+    """
+    wanted = module.state_dict()
+    for name in [*wanted, *weights]:
+        here, there = wanted.get(name), weights.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise CheckpointError(
+                f"checkpoint '{path}' holds another network: '{name}' is {_shape(there)} there, "
+                f"{_shape(here)} here; restore the recipe, or delete '{path.parent}' to start over"
+            )
+    module.load_state_dict(weights)
+
+
+def _shape(weight: Tensor | None) -> str:
+    return "absent" if weight is None else "x".join(map(str, weight.shape)) or "a number"

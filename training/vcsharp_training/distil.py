@@ -1,174 +1,100 @@
-"""The training loop: floating point first, then with the rounding of the int8 file.
+"""Training our own students: floating point first, then with the rounding of the int8 file.
 
 `vcsharp-train distil RECIPE.toml` runs both phases; killed and started again, it goes on where it
-was and ends with the same weights. The target is the ground truth; a teacher's pictures would enter
-as a further term in `_loss`.
+was and ends with the same weights. The target is the ground truth, and, where the recipe says so
+and the teacher did better than nothing, the teacher's picture.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-import logging
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from vcsharp.nets.plain import PlainStudent
-from vcsharp_training import checkpoint, losses, quant, sampling, validate
+from vcsharp_training import checkpoint, loop, losses, quant, sampling, validate
 from vcsharp_training.bank import Bank
-from vcsharp_training.errors import CheckpointError, DivergedError
-from vcsharp_training.recipe import PhaseSettings, Recipe
+from vcsharp_training.loop import Batch, Listener, Loop, Objective
+from vcsharp_training.processes import Processes
+from vcsharp_training.recipe import LossSettings, PhaseSettings, Recipe
 from vcsharp_training.reparam import RepStudent
 
-log = logging.getLogger(__name__)
-
 CALIBRATION_CROPS = 512
+EXAMPLES = 4
 
 
 class Student(Protocol):
-    """What the loop needs of a network."""
+    """What is needed of a network."""
 
     def residual(self, luma: Tensor) -> Tensor:
         """What to add to `luma`."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """Told to the caller now and then."""
+class LumaObjective(Objective):
+    """The mix of `losses/luma.py`."""
 
-    phase: str
-    step: int
-    steps: int
-    loss: float
-    score_db: float
-    """Last validation score."""
+    def __init__(self, student: nn.Module, weights: LossSettings) -> None:
+        super().__init__(student)
+        self.weights = weights
 
-
-Listener = Callable[[Report], None]
-
-
-@dataclass
-class Phase:
-    """One stretch of optimisation and its state."""
-
-    name: str
-    settings: PhaseSettings
-    recipe: Recipe
-    bank: Bank
-    model: nn.Module
-    listener: Listener
-    step: int = 0
-    best_db: float = -math.inf
-    score_db: float = -math.inf
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Makes the averaged copy and the optimiser."""
-        self.averaged = copy.deepcopy(self.model)
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), self.settings.learning_rate, (0.9, 0.99)
-        )
-        self.folder = self.recipe.phase_folder(self.name)
-        self.rows = self.bank.rows(held_out=False)
-
-    def run(self) -> None:
-        """Trains to the last step, from the last checkpoint if there is one."""
-        self._resume()
-        while self.step < self.settings.steps:
-            loss = self._advance()
-            at_end = self.step == self.settings.steps
-            if at_end or self.step % self.settings.validate_every == 0:
-                self._validate(loss)
-            if at_end or self.step % 50 == 0:
-                self.listener(
-                    Report(self.name, self.step, self.settings.steps, loss, self.score_db)
-                )
-
-    def _advance(self) -> float:
-        """One step. Raises DivergedError before a weight is touched by a number that is none."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, self.step)
-        self.optimiser.zero_grad()
-        loss = self._loss()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-        if not math.isfinite(loss.item() + norm.item()):
-            raise DivergedError(
-                f"{self.name} training of '{self.recipe.name}' diverged at step {self.step}: "
-                f"loss {loss.item()}, gradient {norm.item()}; "
-                f"the last good state is in '{self.folder}'; lower learning_rate and run again"
-            )
-        self.optimiser.step()
-        self.step += 1
-        self._average()
-        return loss.item()
-
-    def _loss(self) -> Tensor:
+    def forward(
+        self, degraded: Tensor, sharp: Tensor, flats: Tensor, taught: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean over all that has to be good at once."""
-        key = (self.recipe.seed, *self.name.encode(), self.step)
-        pair = sampling.batch(self.bank, self.rows, self.settings, key)
-        flats = sampling.flats(self.settings.flat_levels, key)
-        found = [self._loss_of(student, pair, flats) for student in _students(self.model)]
-        return torch.stack(found).mean()
+        pairs = sampling.Pairs(degraded, sharp, taught)
+        found = [self._loss_of(student, pairs, flats) for student in _students(self.student)]
+        return {"loss": torch.stack(found).mean()}
 
-    def _loss_of(self, student: Student, pair: tuple[Tensor, Tensor], flats: Tensor) -> Tensor:
-        degraded, sharp = pair
-        weights = self.settings.loss
-        loss = losses.total(degraded, student.residual(degraded), sharp, weights)
+    def _loss_of(self, student: Student, pairs: sampling.Pairs, flats: Tensor) -> Tensor:
+        weights, residual = self.weights, student.residual(pairs.degraded)
+        loss = losses.total(pairs.degraded, residual, pairs.sharp, weights)
+        if pairs.taught is not None:
+            lesson = losses.taught(pairs.degraded, residual, pairs.taught, pairs.sharp, weights)
+            loss = loss + weights.teacher * lesson
         return loss + weights.flat * losses.flat(student.residual(flats))
 
+
+class Phase:
+    """What one phase trains, and on what."""
+
+    def __init__(
+        self, name: str, settings: PhaseSettings, recipe: Recipe, bank: Bank, model: nn.Module
+    ) -> None:
+        self.name, self.settings, self.recipe, self.bank = name, settings, recipe, bank
+        self.objective: Objective = LumaObjective(model, settings.loss)
+        self.rows = bank.rows(held_out=False)
+
+    def batch(self, step: int, part: int, parts: int) -> Batch:
+        """Crops and plain greys; step and seed decide everything."""
+        key = (self.recipe.seed, *self.name.encode(), step)
+        pairs = sampling.batch(self.bank, self.rows, self.settings, key, part, parts)
+        flats = sampling.flats(self.settings.flat_levels, key)
+        found = {"degraded": pairs.degraded, "sharp": pairs.sharp, "flats": flats}
+        return found if pairs.taught is None else found | {"taught": pairs.taught}
+
+    def validate(self, student: nn.Module) -> dict[str, float]:
+        """Gains in dB per profile, and the one figure that sums them up."""
+        stride = self.recipe.network.stride
+        scores = validate.scores(_student(student), self.bank, stride, _device(student))
+        return {loop.SCORE: validate.summary_db(scores), **scores}
+
     @torch.no_grad()
-    def _average(self) -> None:
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        pairs = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
-        for average, weight in pairs:
-            average.lerp_(weight, 1 - decay)
-
-    def _validate(self, loss: float) -> None:
-        scores = validate.scores(_student(self.averaged), self.bank, self.recipe.network.stride)
-        self.score_db = validate.summary_db(scores)
-        self.history.append({"step": self.step, "loss": loss, "score_db": self.score_db, **scores})
-        log.info(
-            "%s step %d loss %.5f score %.3f dB %s",
-            self.name,
-            self.step,
-            loss,
-            self.score_db,
-            scores,
+    def examples(self, student: nn.Module) -> Tensor:
+        """Held-out crops: what came in, what came out, the truth."""
+        rows = self.bank.rows(held_out=True)[:EXAMPLES]
+        degraded, sharp = next(
+            sampling.in_order(self.bank, rows, EXAMPLES, self.recipe.network.stride)
         )
-        if self.score_db > self.best_db:
-            self.best_db = self.score_db
-            checkpoint.save(self.folder / "best.pt", self._state())
-        checkpoint.save(self.folder / "last.pt", self._state())
+        here = degraded.to(_device(student))
+        output = (here + _student(student).residual(here)).clamp(0, 1).cpu()
+        return torch.cat([torch.cat([*planes], dim=-1) for planes in (degraded, output, sharp)], -2)
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "run": run_id(self.recipe, self.name),
-            "step": self.step,
-            "best_db": self.best_db,
-            "score_db": self.score_db,
-            "history": self.history,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
 
-    def _resume(self) -> None:
-        path = self.folder / "last.pt"
-        if not path.is_file():
-            return
-        state = _load(self.recipe, self.name, path.name)
-        self.step, self.best_db, self.score_db = state["step"], state["best_db"], state["score_db"]
-        self.history = state["history"]
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimiser.load_state_dict(state["optimiser"])
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
 
 def _student(model: nn.Module) -> Student:
@@ -185,46 +111,39 @@ def _students(model: nn.Module) -> list[Student]:
     return [_student(model), *plain]
 
 
-def _load(recipe: Recipe, phase: str, file: str) -> dict[str, Any]:
-    path = recipe.phase_folder(phase) / file
-    state = checkpoint.load(path)
-    if state.get("run") != run_id(recipe, phase):
-        raise CheckpointError(
-            f"checkpoint '{path}' was made with other settings than this recipe's; "
-            f"restore them, or delete '{path.parent}' to start over"
-        )
-    return state
-
-
 def run_id(recipe: Recipe, phase: str) -> str:
     """Names what decides a phase's weights: the settings up to it, not the places of things."""
-    settings = {"seed", "network", "bank", "train"} | ({"qat"} if phase == "qat" else set())
-    decides = recipe.model_dump(include=settings)
+    names = {"seed", "network", "bank", "train"} | ({"qat"} if phase == "qat" else set())
+    decides = {name: value for name, value in recipe.decides().items() if name in names}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def learning_rate(settings: PhaseSettings, step: int) -> float:
-    """Linear warm-up, then half a cosine down to the final rate."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(settings.steps - settings.warmup_steps, 1)
-    drop = settings.learning_rate - settings.final_learning_rate
-    return settings.final_learning_rate + drop * (1 + math.cos(math.pi * done)) / 2
+def prepare(threads: int, seed: int, device: str) -> None:
+    """Seeds torch and, on the CPU, forbids whatever does not repeat bit for bit."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=device == "cpu")
+    torch.manual_seed(seed)
 
 
-def _prepare(recipe: Recipe) -> None:
-    torch.set_num_threads(recipe.threads)
-    torch.use_deterministic_algorithms(mode=True)
-    torch.manual_seed(recipe.seed)
+def _train(
+    name: str, recipe: Recipe, bank: Bank, model: nn.Module, listener: Listener
+) -> dict[str, Tensor]:
+    """One phase; returns the best averaged weights."""
+    settings = recipe.train if name == "float" else recipe.qat
+    task = Phase(name, settings, recipe, bank, model)
+    run, folder = run_id(recipe, name), recipe.phase_folder(name)
+    group = Processes(recipe.device)
+    Loop(name, recipe.name, run, folder, settings, task, listener, group).train()
+    best: dict[str, Tensor] = loop.load(folder / "best.pt", run)["averaged"]
+    return best
 
 
 def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
     """The float phase; returns the best averaged weights, collapsed."""
-    _prepare(recipe)
+    prepare(recipe.threads, recipe.seed, recipe.device)
     network = recipe.network
     model = RepStudent(network.channels, network.stride, network.expansion)
-    Phase("float", recipe.train, recipe, bank, model, listener).run()
-    model.load_state_dict(_load(recipe, "float", "best.pt")["averaged"])
+    model.load_state_dict(_train("float", recipe, bank, model, listener))
     return model.collapse()
 
 
@@ -232,20 +151,21 @@ def train_quantised(
     recipe: Recipe, bank: Bank, plain: PlainStudent, listener: Listener
 ) -> quant.QuantStudent:
     """The int8 phase, from float weights; returns the best averaged weights."""
-    _prepare(recipe)
+    prepare(recipe.threads, recipe.seed, recipe.device)
     rows = bank.rows(held_out=False)
     rows = rows[:: max(1, len(rows) // CALIBRATION_CROPS)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
     quant.equalise(plain, planes)
     model = quant.QuantStudent(plain, quant.calibrate(plain, planes))
-    Phase("qat", recipe.qat, recipe, bank, model, listener).run()
+    _train("qat", recipe, bank, model, listener)
     return load_quantised(recipe)
 
 
 def load_quantised(recipe: Recipe) -> quant.QuantStudent:
     """The best weights of a finished run. Raises CheckpointError if there are none."""
-    state = _load(recipe, "qat", "best.pt")
+    path = recipe.phase_folder("qat") / "best.pt"
+    state = loop.load(path, run_id(recipe, "qat"))
     plain = PlainStudent(recipe.network.channels, recipe.network.stride)
     model = quant.QuantStudent(plain, torch.ones(len(plain.convs)))
-    model.load_state_dict(state["averaged"])
+    checkpoint.restore(model, state["averaged"], path)
     return model.eval()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from vcsharp_training.bank_settings import BankSettings as BankSettings
 from vcsharp_training.errors import RecipeError
-from vcsharp_training.strict import Strict
+from vcsharp_training.loop_settings import LoopSettings
+from vcsharp_training.strict import LATER, Strict
 
 
 class NetworkSettings(Strict):
@@ -30,7 +31,7 @@ class NetworkSettings(Strict):
 
 
 class LossSettings(Strict):
-    """Weights of the terms; see `losses.py`."""
+    """Weights of the terms; see `losses/luma.py`."""
 
     charbonnier_epsilon: float = Field(1e-3, gt=0)
     """Where the main term turns from a parabola into a line, in units of full scale."""
@@ -47,37 +48,27 @@ class LossSettings(Strict):
     """L1 between Sobel gradients."""
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""
+    teacher: float = Field(0.0, ge=0, json_schema_extra=LATER)
+    """Charbonnier to a teacher's picture, for crops that the teacher brought nearer to the truth.
+    Needs a bank that `vcsharp-train teacher` has written the teacher's pictures into.
+    """
 
 
-class PhaseSettings(Strict):
-    """One stretch of optimisation."""
+class PhaseSettings(LoopSettings):
+    """One stretch of optimisation of a luma student."""
 
-    steps: int = Field(30_000, gt=0)
-    """Optimiser steps."""
     batch: int = Field(16, gt=0)
-    """Crops per step."""
+    """Crops per batch."""
     patch_px: int = Field(128, ge=16)
     """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Highest rate, after the warm-up."""
-    final_learning_rate: float = Field(1e-6, gt=0)
-    """Rate at the end of the cosine."""
-    warmup_steps: int = Field(500, ge=0)
-    """Steps over which the rate rises from zero."""
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the averaged weights, which are the ones that count."""
-    clip_norm: float = Field(1.0, gt=0)
-    """Largest norm of the gradient."""
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
-    validate_every: int = Field(1000, gt=0)
-    """Steps between validations; each also writes a checkpoint."""
     loss: LossSettings = LossSettings()
     """Loss terms."""
 
 
-class Recipe(Strict):
-    """A whole run: data, network, training, quantisation."""
+class RunSettings(Strict):
+    """What every recipe has: a name, a seed, and where things lie."""
 
     name: str = "nano"
     """Name of the model."""
@@ -89,28 +80,24 @@ class Recipe(Strict):
     """Seed of everything random."""
     threads: int = Field(1, gt=0)
     """Threads of the optimiser; only 1 repeats bit for bit."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train. Only the CPU repeats bit for bit."""
     workers: int = Field(2, gt=0)
     """Processes that cut the bank; the result does not depend on it."""
     data: Path = Path("data/train")
-    """Folder with sharp pictures to train on."""
+    """Folder with sharp pictures to train on; `generated` draws some."""
     data_note: str = ""
     """What the training pictures are, for the card."""
     dev: Path = Path("data/dev")
-    """Folder with sharp pictures to measure on, one sub-folder per category. Never trained on."""
+    """Folder with sharp pictures to measure on, one sub-folder per category. Never trained on.
+    `generated` draws some.
+    """
     work: Path = Path("runs")
     """Folder for banks, checkpoints and logs of this and other runs."""
     models: Path = Path("models")
     """Folder that the model's own folder is written into."""
-    network: NetworkSettings = NetworkSettings()
-    """The student."""
     bank: BankSettings = BankSettings()
     """The crop bank."""
-    train: PhaseSettings = PhaseSettings()
-    """Training in floating point."""
-    qat: PhaseSettings = PhaseSettings(
-        steps=4000, learning_rate=1e-4, warmup_steps=100, flat_levels=64
-    )
-    """Quantisation-aware training, from the best floating-point weights."""
 
     @property
     def bank_folder(self) -> Path:
@@ -118,8 +105,21 @@ class Recipe(Strict):
         return self.work / self.name / "bank"
 
     def phase_folder(self, phase: str) -> Path:
-        """Where the checkpoints of `float` or `qat` lie."""
+        """Where a phase's checkpoints and curves lie."""
         return self.work / self.name / phase
+
+
+class Recipe(RunSettings):
+    """A whole run of a luma student: data, network, training, quantisation."""
+
+    network: NetworkSettings = NetworkSettings()
+    """The student."""
+    train: PhaseSettings = PhaseSettings()
+    """Training in floating point."""
+    qat: PhaseSettings = PhaseSettings(
+        steps=4000, learning_rate=1e-4, warmup_steps=100, flat_levels=64
+    )
+    """Quantisation-aware training, from the best floating-point weights."""
 
     @property
     def model_folder(self) -> Path:

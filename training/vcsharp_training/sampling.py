@@ -5,6 +5,7 @@ would have seen.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcsharp_training.bank import Bank
+from vcsharp_training.errors import DataError
 from vcsharp_training.recipe import PhaseSettings
 
 FLAT_PX = 32
@@ -28,19 +30,50 @@ def to_tensor(planes: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(planes)).float()[:, None] / 255
 
 
+class Pairs(NamedTuple):
+    """Patches of a batch, float batch x 1 x patch x patch in 0..1."""
+
+    degraded: Tensor
+    sharp: Tensor
+    taught: Tensor | None
+    """A teacher's, where the bank has them and they are asked for."""
+
+
 def batch(
-    bank: Bank, rows: NDArray[np.intp], phase: PhaseSettings, key: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
-    """Degraded and sharp patches, float batch x 1 x patch x patch; `key` is the seed."""
+    bank: Bank,
+    rows: NDArray[np.intp],
+    phase: PhaseSettings,
+    key: tuple[int, ...],
+    part: int = 0,
+    parts: int = 1,
+) -> Pairs:
+    """One of `parts` batches that together are one of `parts` times the size; `key` is the seed.
+
+    The teacher's patches are cut where the phase's loss looks at them.
+    """
     rng = np.random.default_rng(key)
     span = bank.sharp.shape[1] - phase.patch_px + 1
-    pairs = []
-    for row in rng.choice(rows, phase.batch):
+    planes = [bank.degraded, bank.sharp, *_lessons(bank, phase)]
+    mine = range(part * phase.batch, (part + 1) * phase.batch)
+    found = []
+    for number, row in enumerate(rng.choice(rows, phase.batch * parts)):
         (y, x), turn = rng.integers(span, size=2), int(rng.integers(8))
         area = (row, slice(y, y + phase.patch_px), slice(x, x + phase.patch_px))
-        pairs.append((_turn(bank.degraded[area], turn), _turn(bank.sharp[area], turn)))
-    degraded, sharp = (np.stack(planes) for planes in zip(*pairs, strict=True))
-    return to_tensor(degraded), to_tensor(sharp)
+        if number in mine:
+            found.append([_turn(plane[area], turn) for plane in planes])
+    cut = [to_tensor(np.stack(patches)) for patches in zip(*found, strict=True)]
+    return Pairs(cut[0], cut[1], cut[2] if len(cut) > 2 else None)
+
+
+def _lessons(bank: Bank, phase: PhaseSettings) -> list[NDArray[np.uint8]]:
+    if not phase.loss.teacher:
+        return []
+    if bank.taught is None:
+        raise DataError(
+            "the recipe's loss follows a teacher (loss.teacher), but the crop bank holds no "
+            "teacher's pictures; write them with 'vcsharp-train teacher', or set it to 0"
+        )
+    return [bank.taught]
 
 
 def flats(count: int, key: tuple[int, ...]) -> Tensor:

@@ -28,15 +28,17 @@ def _psnr_db(difference: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def scores(student: Student, bank: Bank, stride: int) -> dict[str, float]:
+def scores(
+    student: Student, bank: Bank, stride: int, device: torch.device | None = None
+) -> dict[str, float]:
     """Per profile, the mean PSNR gain in dB over held-out crops; for `clean`, the PSNR itself."""
     found = dict[str, float]()
     held_out = bank.rows(held_out=True)
     for profile in sorted(set(bank.profile[held_out])):
         rows = held_out[bank.profile[held_out] == profile]
         gains = [
-            _gain_db(student, *pair, profile)
-            for pair in sampling.in_order(bank, rows, BATCH, stride)
+            _gain_db(student, degraded.to(device), sharp.to(device), profile)
+            for degraded, sharp in sampling.in_order(bank, rows, BATCH, stride)
         ]
         found[str(profile)] = torch.cat(gains).mean().item()
     return found

@@ -1,39 +1,18 @@
-"""What a student is asked to minimise.
-
-Charbonnier (Lai et al. 2017, arXiv 1704.03915) with an L1 on the spectra (weight 0.05 as SAFMN, Sun
-et al., ICCV 2023). Terms take float planes N x 1 x H x W in 0..1 and return one number per crop.
+"""The mix that our own students are trained with: Charbonnier and an L1 on the spectra, weighted
+crop by crop, and plain greys that have to stay exact. Planes are float N x 1 x H x W in 0..1.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from vcsharp_training.losses.distillation import teacher_gate
+from vcsharp_training.losses.pixels import charbonnier, edge, fourier
 from vcsharp_training.recipe import LossSettings
 
 FLAT_EPSILON = 1e-3
 """A quarter of a level: greys have to be exact, so even small residuals must pull."""
-
-_SOBEL = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]]) / 8
-
-
-def charbonnier(difference: Tensor, epsilon: float) -> Tensor:
-    """A smooth L1: parabola below `epsilon`, line above."""
-    return ((difference.square() + epsilon**2).sqrt() - epsilon).mean(dim=(1, 2, 3))
-
-
-def fourier(difference: Tensor) -> Tensor:
-    """L1 of the real and imaginary parts of the orthonormal spectrum."""
-    return (
-        torch.view_as_real(torch.fft.rfft2(difference, norm="ortho")).abs().mean(dim=(1, 2, 3, 4))
-    )
-
-
-def edge(difference: Tensor) -> Tensor:
-    """L1 of the Sobel gradients."""
-    kernels = torch.stack([_SOBEL, _SOBEL.T])[:, None]
-    return functional.conv2d(difference, kernels).abs().mean(dim=(1, 2, 3))
 
 
 def weights(source: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
@@ -55,6 +34,17 @@ def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSetting
     if settings.edge:
         loss = loss + settings.edge * edge(difference)
     return (weights(source, truth, settings) * loss).mean()
+
+
+def taught(
+    source: Tensor, residual: Tensor, lesson: Tensor, truth: Tensor, settings: LossSettings
+) -> Tensor:
+    """Charbonnier to the teacher's picture, where the teacher came nearer to the truth than its
+    input was; crops weigh as in `total`.
+    """
+    loss = charbonnier(source + residual - lesson, settings.charbonnier_epsilon)
+    gate = teacher_gate(lesson, source, truth)
+    return (weights(source, truth, settings) * gate * loss).mean()
 
 
 def flat(residual: Tensor) -> Tensor:
