@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from vcsharp import catalogue
+from vcsharp.buffers import PICTURES
 from vcsharp.catalogue import Model
 from vcsharp.engine import tiling
 from vcsharp.engine.backend import Backend, NullBackend
+from vcsharp.engine.reuse import Tally, TileMemory
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "nano"
+TILE_PX = 512
+"""Edge of the largest tile where nobody has measured."""
 NO_MODEL = "none"
 
 
@@ -47,33 +51,51 @@ class Engine:
     Thread-safety: one thread at a time, except `strength`, which any thread may set between frames.
     """
 
-    def __init__(self, backend: Backend, model: Model | None, tile_px: int = 512) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        model: Model | None,
+        tile_px: int = TILE_PX,
+        change_threshold: int | None = None,
+    ) -> None:
+        """`change_threshold` is `TileMemory`'s; None computes every tile of every frame."""
         self._backend = backend
+        self._memory = None if change_threshold is None else TileMemory(change_threshold)
         self._halo_px = model.card.halo_px if model else 0
         self._multiple = model.card.multiple_of if model else 1
         self.strength = 1.0
+        self.share = 1.0
+        """Of a frame's tiles that are computed at most, 0..1; needs a `change_threshold`."""
+        self.on_tiles: Callable[[Tally], None] = lambda _: None
+        """Told after each frame what became of its tiles."""
         name = model.card.name if model else NO_MODEL
         self.facts = EngineFacts(name, backend.name, backend.device, backend.precision, tile_px)
         self.plan(64, 64)  # raises early if the tiles are too small for the halo
 
     def process(self, frame: Frame) -> Frame:
-        """The sharpened frame; with strength 0, and for placeholders, the frame itself.
+        """The sharpened frame; with strength or share 0, and for placeholders, the frame itself.
 
         Chroma passes through unchanged; the colour facts stay what they are.
         """
         if self.strength == 0 or frame.notice:
             return frame
+        plan = self.plan(frame.width, frame.height)
+        if self.share == 0:
+            self.on_tiles(Tally(passed=len(plan.tiles)))
+            return frame
         result = frame.blank_copy()
-        self._sharpen_into(frame.y, self.strength, result.y)
+        self.on_tiles(self._sharpen_into(frame.y, plan, result.y))
         luma_bytes = frame.width * frame.height
-        result.data[luma_bytes:] = frame.data[luma_bytes:]
+        np.copyto(result.data[luma_bytes:], frame.data[luma_bytes:])
         return result
 
     def sharpen_luma(self, luma: Bytes, strength: float) -> Bytes:
         """A sharpened copy of one plane: uint8, any (height, width) from 1 x 1 up."""
         out = luma.copy()
         if strength != 0:
-            self._sharpen_into(luma, strength, out)
+            plan = self.plan(luma.shape[1], luma.shape[0])
+            plane = _padded(luma, plan.width, plan.height)
+            self._backend.sharpen(plane, plan, strength, out)
         return out
 
     def plan(self, width: int, height: int) -> tiling.Plan:
@@ -100,20 +122,34 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _sharpen_into(self, luma: Bytes, strength: float, out: Bytes) -> None:
-        height, width = luma.shape
-        plan = self.plan(width, height)
-        self._backend.sharpen(_padded(luma, plan.width, plan.height), plan, strength, out)
+    def _sharpen_into(self, luma: Bytes, plan: tiling.Plan, out: Bytes) -> Tally:
+        plane = _padded(luma, plan.width, plan.height)
+        if self._memory is not None:
+            return self._memory.sharpen(self._backend, plane, plan, self.strength, out, self.share)
+        self._backend.sharpen(plane, plan, self.strength, out)
+        return Tally(computed=len(plan.tiles))
 
 
 def _padded(luma: Bytes, width: int, height: int) -> Bytes:
     """The plane with its last column and row repeated up to the size; itself if it fits."""
-    below, right = height - luma.shape[0], width - luma.shape[1]
-    return np.pad(luma, ((0, below), (0, right)), mode="edge") if below or right else luma
+    rows, columns = luma.shape
+    if (rows, columns) == (height, width):
+        return luma
+    plane = PICTURES.take(width * height).reshape(height, width)
+    plane[:rows, :columns] = luma
+    plane[:rows, columns:] = luma[:, -1:]
+    plane[rows:] = plane[rows - 1]
+    return plane
 
 
 def choose(
-    model: str, device: str, backend: str, precision: str, threads: int, tile_px: int
+    model: str,
+    device: str,
+    backend: str,
+    precision: str,
+    threads: int,
+    tile_px: int,
+    change_threshold: int | None = None,
 ) -> Engine:
     """The engine that the settings name; `auto` takes the best that this machine has.
 
@@ -124,6 +160,7 @@ def choose(
         precision: `auto`, `int8`, `fp32`, `fp16`.
         threads: CPU threads; 0 means one per core at hand.
         tile_px: edge of the largest tile.
+        change_threshold: see `Engine`.
 
     Raises:
         ModelError: the model is damaged; ModelNotFoundError: there is none of that name.
@@ -135,7 +172,7 @@ def choose(
     reasons: dict[str, None] = {}  # in order, each once
     for candidate in _candidates(device, backend, precision):
         try:
-            engine = Engine(candidate(found, threads), found, tile_px)
+            engine = Engine(candidate(found, threads), found, tile_px, change_threshold)
         except BackendUnavailableError as error:
             reasons[str(error)] = None
             continue
