@@ -11,7 +11,7 @@ from vcsharp_training.errors import RecipeError
 from vcsharp_training.students import ours
 from vcsharp_training.students.unet import Squeeze
 
-NARROW = {"unet_se": {"base_channels": 4, "reduction": 1}, "residual_unet": {"base_channels": 4}}
+NARROW = {"unet_se": {"base_channels": 4, "reduction": 1}, "residual_unet": {"base_channels": 12}}
 
 
 @pytest.mark.parametrize(

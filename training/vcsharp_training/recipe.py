@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vcsharp_training.bank_settings import BankSettings as BankSettings
 from vcsharp_training.errors import RecipeError
@@ -28,6 +28,16 @@ class NetworkSettings(Strict):
     """Width of the training-time branch, as a multiple of the layer's outputs. Gone after
     collapsing.
     """
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        ends = {self.channels[0], self.channels[-1]} if self.channels else set()
+        if ends != {self.stride**2}:
+            raise ValueError(
+                f"channels must begin and end with stride squared ({self.stride**2}), "
+                f"got '{self.channels}'"
+            )
+        return self
 
 
 class LossSettings(Strict):

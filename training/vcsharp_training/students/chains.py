@@ -66,8 +66,8 @@ class ShallowCnn(RgbStudent):
 
 
 class CnnV3(RgbStudent):
-    """ "StudentCNN_v3": 3-64, 64-128, 128-128 with dilation 2 and a residual around it, 128-64,
-    64-3, sigmoid.
+    """The "StudentCNN_v3": 3-64, 64-128, 128-128 with dilation 2 and a residual around it,
+    128-64, 64-3, sigmoid.
     """
 
     def __init__(self, width: int = 64) -> None:

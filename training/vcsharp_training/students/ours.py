@@ -52,6 +52,11 @@ class PlainRgb(RgbStudent):
         self, channels: Sequence[int] = (16, 32, 32, 16), stride: int = 4, expansion: int = 2
     ) -> None:
         super().__init__()
+        if channels[0] != stride**2 or channels[-1] != stride**2:
+            raise ValueError(
+                f"channels must begin and end with stride squared ({stride**2}), "
+                f"got '{tuple(channels)}'"
+            )
         self.net = RepStudent(channels, stride, expansion)
 
     def forward(self, rgb: Tensor) -> Tensor:
@@ -80,7 +85,7 @@ class Chroma420(RgbStudent):
         )
 
     def residual(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What to add to luma (N x 1 x H x W, 0..1) and, if at all, to chroma (N x 2 x H/2 x W/2)."""
+        """What to add to luma (N x 1 x H x W) and, if at all, to chroma (N x 2 x H/2 x W/2)."""
         blocks = functional.pixel_unshuffle(luma - MID_GREY, self.stride)
         colours = functional.pixel_unshuffle(chroma - MID_GREY, self.stride // 2)
         x = torch.cat([blocks, colours], 1)
