@@ -82,14 +82,14 @@ def read_bgr(path: Path) -> Picture:
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
     cure = "remove or replace it"
+    if fault := damage(encoded):
+        raise DataError(f"cannot decode '{path}': {fault}; {cure}")
     try:
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     except cv2.error as error:
         raise DataError(f"cannot decode '{path}': {error.err}; {cure}") from error
     if bgr is None:
         raise DataError(f"cannot decode '{path}': not a picture, or damaged; {cure}")
-    if fault := damage(encoded):
-        raise DataError(f"cannot use '{path}': {fault}; {cure}")
     return bgr.astype(np.uint8, copy=False)
 
 
