@@ -1,6 +1,12 @@
-"""PSNR and SSIM of luma planes (uint8, H x W)."""
+"""How near a plane is to its truth, how crisp it is, and what a filter does that it should not.
+
+Planes are luma, uint8 H x W.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -52,3 +58,47 @@ def ssim(plane: Plane, truth: Plane) -> float:
     strips = [slice(y, y + STRIP_PX + lost) for y in range(0, height, STRIP_PX)]
     total = sum(_ssim_sum(plane[rows], truth[rows]) for rows in strips)
     return total / float(height * width)
+
+
+def energy(plane: Plane) -> float:
+    """High-frequency energy: the mean absolute Laplacian (4 neighbours), in levels."""
+    return float(np.abs(cv2.Laplacian(plane.astype(np.float32), cv2.CV_32F)).mean())
+
+
+def sharpness(plane: Plane, truth: Plane) -> float:
+    """High-frequency energy relative to the truth's: 1 is as crisp, below it soft, above it harsh.
+
+    Noise counts as well; a truth without any detail gives 1 if the plane has none either.
+    """
+    wanted = energy(truth)
+    found = energy(plane)
+    return found / wanted if wanted else 1.0 + found
+
+
+def change(frames: Sequence[Plane]) -> float:
+    """Mean absolute change from frame to frame, in levels."""
+    steps = [np.abs(after.astype(np.int16) - before).mean() for before, after in pairwise(frames)]
+    return float(np.mean(steps))
+
+
+def flicker(output: Sequence[Plane], source: Sequence[Plane]) -> float:
+    """Change from frame to frame of the output relative to the input's, for a scene that stands
+    still: above 1 the filter makes the picture restless.
+    """
+    return change(output) / max(change(source), 1e-9)
+
+
+def overshoot(plane: Plane, low: int, high: int) -> float:
+    """How far a filtered edge leaves the range between its two greys, as a share of the step.
+
+    The larger of both sides: 0 without ringing; 0.1 is a halo of a tenth of the step.
+    """
+    beyond = max(int(plane.max()) - high, low - int(plane.min()), 0)
+    return beyond / (high - low)
+
+
+def grain(output: Plane, source: Plane) -> float:
+    """Deviation of a filtered flat plane relative to the noise that was put in: above 1 the filter
+    makes more of the noise.
+    """
+    return float(output.std()) / max(float(source.std()), 1e-9)
