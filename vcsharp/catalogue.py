@@ -79,6 +79,47 @@ class ProfileMetrics(_Strict):
     ssim_out: float
     ssim_gain: float
     images: int
+    lpips_in: float | None = None
+    """LPIPS 0.1 on AlexNet, lower is more alike; none where the weights were not at hand."""
+    lpips_out: float | None = None
+    sharpness_in: float | None = None
+    """High-frequency energy (mean absolute Laplacian of luma) relative to the truth's."""
+    sharpness_out: float | None = None
+    psnr_rgb_gain_db: float | None = None
+    ssim_rgb_gain: float | None = None
+
+
+class SideEffects(_Strict):
+    """What a model adds where there is nothing to restore."""
+
+    flicker: float
+    """Change between frames of a still scene with sensor and codec noise, relative to the
+    input's."""
+    overshoot: float
+    """Halo at a soft edge, as a share of the step."""
+    grain: float
+    """Deviation on noisy plain greys, relative to the input's."""
+
+
+class BenchmarkMetrics(_Strict):
+    """Mean Y-PSNR on a set of super-resolution, reduced and brought back by bicubic; blind."""
+
+    psnr_in_db: float
+    psnr_out_db: float
+
+
+class Speed(_Strict):
+    """Frames a second through the engine where the card was written."""
+
+    fps_512: float
+    """512 x 512, one tile."""
+    fps_1080p_tiled: float
+    """1920 x 1080, tiles of at most 512 px."""
+    device: str
+    precision: str
+    threads: int
+    machine: str
+    """Name of the processor."""
 
 
 class Card(_Strict):
@@ -109,6 +150,12 @@ class Card(_Strict):
     clean_psnr_db: float
     """PSNR of the output to the input on undegraded pictures: how little harm is done."""
     licence: str
+    int8_loss_db: float | None = None
+    """The most PSNR, over all profiles, that the int8 file loses against the fp32 one."""
+    side_effects: SideEffects | None = None
+    benchmarks: dict[str, BenchmarkMetrics] = {}
+    """By set and scale, as `Set5 x2`."""
+    speed: Speed | None = None
 
 
 class Model:
