@@ -116,7 +116,7 @@ def test_one_command_makes_a_model_that_the_catalogue_and_onnxruntime_accept(
 
 
 def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, capsys):
-    export.write_files(tmp_path / "smoke", "smoke", distil.load_quantised(trained))
+    export.write_bare(tmp_path / "smoke", trained, "", distil.load_quantised(trained))
     file = tmp_path / "figures.json"
     arguments = ["--model", str(tmp_path / "smoke"), "--dev", str(pictures)]
     assert cli.main(["evaluate", *arguments, "--json-file", str(file)]) == 0

@@ -4,7 +4,7 @@
     vcsharp-train prepare RECIPE.toml [--preview grid.png]  cut the crop bank
     vcsharp-train distil RECIPE.toml                        train; goes on where it stopped
     vcsharp-train export RECIPE.toml                        write and measure the model's folder
-    vcsharp-train evaluate --model models/nano --dev DIR    measure a model beside the baselines
+    vcsharp-train evaluate --models nano --data DIR         measure models beside the baselines
 
 Flags > recipe > defaults. Figures go to stdout, everything for people to stderr.
 """
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -29,6 +29,7 @@ from pydantic_settings import (
 from rich.console import Console
 
 from vcsharp.errors import VcsharpError
+from vcsharp_training.measuring import Evaluate, Extras
 from vcsharp_training.recipe import Recipe, read_toml
 
 
@@ -62,17 +63,17 @@ class Distil(_FromRecipe):
         verbs.distil(self)
 
 
-class Export(_FromRecipe):
+class Export(_FromRecipe, Extras):
     """Write a trained student's folder: model files, card and page, measured on `dev`."""
 
     def cli_cmd(self) -> None:
         """Runs the verb."""
         from vcsharp_training import verbs
 
-        verbs.export(self, self.recipe)
+        verbs.export(self, self.recipe, self)
 
 
-class Run(_FromRecipe):
+class Run(_FromRecipe, Extras):
     """Prepare, distil and export in one go."""
 
     def cli_cmd(self) -> None:
@@ -81,26 +82,7 @@ class Run(_FromRecipe):
 
         verbs.prepare(self, None)
         verbs.distil(self)
-        verbs.export(self, self.recipe)
-
-
-class Evaluate(BaseModel):
-    """Measure an exported model beside the baselines; Markdown to stdout."""
-
-    model: Path
-    """The model's folder."""
-    dev: Path
-    """Folder with sharp pictures, one sub-folder per category."""
-    json_file: Path | None = None
-    """Also write every figure to this JSON file."""
-    workers: int = Field(1, gt=0)
-    """Processes to use."""
-
-    def cli_cmd(self) -> None:
-        """Runs the verb."""
-        from vcsharp_training import verbs
-
-        verbs.evaluate(self.model, self.dev, self.json_file, self.workers)
+        verbs.export(self, self.recipe, self)
 
 
 class App(BaseSettings):

@@ -1,23 +1,38 @@
 """Writes a model's folder: both ONNX files, the torch weights, the card and the page for people.
 Never by hand.
 
-The figures in the card are measured on the very int8 file that the folder holds.
+The figures in the card are measured on the very int8 file that the folder holds, through the
+runtime's engine.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import math
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from safetensors.torch import save
 
-from vcsharp.catalogue import Architecture, Card, FileKind, ModelFile, ProfileMetrics
+from vcsharp.catalogue import (
+    Architecture,
+    BenchmarkMetrics,
+    Card,
+    FileKind,
+    ModelFile,
+    ProfileMetrics,
+    SideEffects,
+    Speed,
+)
 from vcsharp.nets.plain import halo_px, mac_per_px, receptive_field_px
 from vcsharp_training import degrade, evaluate, onnx_graph, page, report, weights
 from vcsharp_training.filters import OnnxFilter
+from vcsharp_training.findings import Findings, find
+from vcsharp_training.measuring import Extras
+from vcsharp_training.progress import Bar
 from vcsharp_training.quant import QuantStudent
 from vcsharp_training.recipe import Recipe
 
@@ -58,6 +73,11 @@ def flat_response(sharpen: evaluate.Filter) -> int:
     return max(int(np.abs(sharpen(grey).astype(int) - grey).max()) for grey in greys)
 
 
+def _rounded(value: float, digits: int) -> float | None:
+    """None for what was not measured."""
+    return None if math.isnan(value) else round(value, digits)
+
+
 def _profile_metrics(found: evaluate.Report, profile: str, name: str) -> ProfileMetrics:
     before, after = found[profile, evaluate.ALL, "input"], found[profile, evaluate.ALL, name]
     return ProfileMetrics(
@@ -68,14 +88,26 @@ def _profile_metrics(found: evaluate.Report, profile: str, name: str) -> Profile
         ssim_out=round(after.ssim, 5),
         ssim_gain=round(after.ssim - before.ssim, 5),
         images=after.images,
+        lpips_in=_rounded(before.lpips, 4),
+        lpips_out=_rounded(after.lpips, 4),
+        sharpness_in=_rounded(before.sharpness, 3),
+        sharpness_out=_rounded(after.sharpness, 3),
+        psnr_rgb_gain_db=_rounded(after.psnr_rgb_db - before.psnr_rgb_db, 3),
+        ssim_rgb_gain=_rounded(after.ssim_rgb - before.ssim_rgb, 5),
     )
 
 
-def make_card(recipe: Recipe, recipe_path: str, params: int, found: evaluate.Report) -> Card:
-    """The facts about an exported folder."""
+def write_bare(folder: Path, recipe: Recipe, recipe_path: str, model: QuantStudent) -> Card:
+    """Writes a model that the runtime can run, with a card that holds no figures yet."""
+    write_files(folder, recipe.name, model)
+    params = sum(weight.numel() for weight in model.plain.parameters())
+    card = _bare_card(recipe, recipe_path, params, folder)
+    _write_card(folder, card)
+    return card
+
+
+def _bare_card(recipe: Recipe, recipe_path: str, params: int, folder: Path) -> Card:
     channels, stride = recipe.network.channels, recipe.network.stride
-    int8 = f"{recipe.name} int8"
-    degraded = [name for name in degrade.EVALUATION if name != CLEAN]
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -86,13 +118,53 @@ def make_card(recipe: Recipe, recipe_path: str, params: int, found: evaluate.Rep
         receptive_field_px=receptive_field_px(channels, stride),
         halo_px=halo_px(channels, stride),
         multiple_of=stride,
-        files={kind: model_file(recipe.model_folder / file) for kind, file in FILES.items()},
+        files={kind: model_file(folder / file) for kind, file in FILES.items()},
         teacher="none: trained on the ground truth",
         data=recipe.data_note,
         recipe=recipe_path,
-        metrics={name: _profile_metrics(found, name, int8) for name in degraded},
-        clean_psnr_db=round(found[CLEAN, evaluate.ALL, int8].psnr_db, 2),
+        metrics={},
+        clean_psnr_db=0.0,
         licence=LICENCE,
+    )
+
+
+def with_figures(card: Card, found: Findings) -> Card:
+    """The card with everything that was measured; its figures are those of the int8 file."""
+    int8, scores = f"{card.name} int8", found.scores
+    degraded = [name for name in degrade.EVALUATION if name != CLEAN]
+    speed = found.costs[int8]._asdict() if int8 in found.costs else None
+    return card.model_copy(
+        update={
+            "metrics": {name: _profile_metrics(scores, name, int8) for name in degraded},
+            "clean_psnr_db": round(scores[CLEAN, evaluate.ALL, int8].psnr_db, 2),
+            "int8_loss_db": round(_int8_loss_db(card.name, scores, degraded), 3),
+            "side_effects": SideEffects(
+                **{key: round(value, 3) for key, value in found.probes[int8]._asdict().items()}
+            ),
+            "benchmarks": {
+                place: BenchmarkMetrics(
+                    psnr_in_db=round(figures["input"], 2), psnr_out_db=round(figures[int8], 2)
+                )
+                for place, figures in found.classics.items()
+            },
+            "speed": _speed(speed) if speed else None,
+        }
+    )
+
+
+def _speed(cost: dict[str, object]) -> Speed:
+    figures = {key: cost[key] for key in Speed.model_fields}
+    return Speed.model_validate(
+        figures | {key: round(float(str(cost[key])), 1) for key in ("fps_512", "fps_1080p_tiled")}
+    )
+
+
+def _int8_loss_db(name: str, scores: evaluate.Report, profiles: Sequence[str]) -> float:
+    """The largest, over the profiles."""
+    return max(
+        scores[profile, evaluate.ALL, f"{name} fp32"].psnr_db
+        - scores[profile, evaluate.ALL, f"{name} int8"].psnr_db
+        for profile in profiles
     )
 
 
@@ -100,19 +172,36 @@ def write_model(
     recipe: Recipe,
     recipe_path: str,
     model: QuantStudent,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Bar | None = None,
+    extras: Extras | None = None,
 ) -> Card:
-    """Writes, measures and describes a model; returns its card."""
-    folder = recipe.model_folder
-    write_files(folder, recipe.name, model)
-    filters = evaluate.BASELINES | evaluate.model_filters(folder)
-    found = evaluate.measure(recipe.dev, filters, workers=recipe.workers, progress=progress)
-    params = sum(weight.numel() for weight in model.plain.parameters())
-    card = make_card(recipe, recipe_path, params, found)
-    (folder / "card.json").write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
-    flat = flat_response(OnnxFilter(folder / FILES["int8"]))
-    (folder / "README.md").write_text(page.text(card, found, flat), "utf-8")
-    recipe.phase_folder("qat").parent.joinpath("evaluation.json").write_text(
-        report.to_json(found), "utf-8"
-    )
+    """Writes, measures and describes a model; returns its card.
+
+    Everything is made in a folder beside the checkpoints and moved to the models at the end, so a
+    model that is there already stays whole until its successor is.
+    """
+    staging = recipe.phase_folder("export") / recipe.name
+    shutil.rmtree(staging, ignore_errors=True)
+    card = write_bare(staging, recipe, recipe_path, model)
+    models = evaluate.model_filters(staging)
+    found = find(recipe.dev, models, extras or Extras(), workers=recipe.workers, progress=progress)
+    card = with_figures(card, found)
+    _write_card(staging, card)
+    flat = flat_response(OnnxFilter(staging / FILES["int8"]))
+    (staging / "README.md").write_text(page.text(card, found, flat), "utf-8")
+    _publish(staging, recipe.model_folder)
+    recipe.phase_folder("evaluation.json").write_text(report.to_json(found.scores), "utf-8")
     return card
+
+
+def _write_card(folder: Path, card: Card) -> None:
+    (folder / "card.json").write_text(
+        card.model_dump_json(indent=1, exclude_none=True) + "\n", "utf-8"
+    )
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    """Copies a finished model into its place; the card comes last, as it names the others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*FILES.values(), "README.md", "card.json"):
+        shutil.copyfile(staging / name, folder / name)

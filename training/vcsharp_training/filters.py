@@ -1,4 +1,6 @@
-"""An exported ONNX file as a function from plane to plane, through onnxruntime on one thread."""
+"""Exported models as functions from plane to plane: the bare ONNX file, and the whole engine of the
+runtime.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from vcsharp.engine.worker import Engine, choose
 from vcsharp_training.images import Plane
 
 
@@ -34,3 +37,35 @@ class OnnxFilter:
         (output,) = session(self.path).run(["out"], feeds)
         plane: Plane = np.asarray(output, np.uint8)[0, 0]
         return plane
+
+
+@dataclass(frozen=True)
+class EngineFilter:
+    """What `vcsharp` does with a luma plane (uint8, H x W, any size), tiles included."""
+
+    folder: Path
+    """A model with its card."""
+    precision: str = "int8"
+    """`int8`, `fp32` or `fp16`."""
+    device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    tile_px: int = 512
+    threads: int = 1
+    strength: float = 1.0
+
+    def __call__(self, luma: Plane) -> Plane:
+        return engine(self).sharpen_luma(luma, self.strength)
+
+
+@functools.cache
+def engine(filter_: EngineFilter) -> Engine:
+    """An engine per filter and process. Raises ModelError, BackendUnavailableError."""
+    backend = "ort" if filter_.device == "cpu" else "auto"
+    return choose(
+        str(filter_.folder.absolute()),
+        filter_.device,
+        backend,
+        filter_.precision,
+        filter_.threads,
+        filter_.tile_px,
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vcsharp.catalogue import Card
-from vcsharp_training import evaluate, metrics, report
+from vcsharp_training import checks, classic, evaluate, metrics, report
+from vcsharp_training.findings import Findings
 
 _TEMPLATE = """\
 # {card.name} {card.version}
@@ -21,6 +22,7 @@ _TEMPLATE = """\
 | training data | {card.data} |
 | plain greys | change by at most {flat} of 255 levels in the int8 file |
 | clean pictures | {card.clean_psnr_db:.2f} dB to the input (equal planes count {cap:.0f} dB) |
+| int8 against fp32 | at most {card.int8_loss_db:.3f} dB lost in any profile |
 | licence | {card.licence}, weights included |
 
 | file | bytes | what for |
@@ -33,11 +35,20 @@ return `out`; the int8 and the fp32 file have the same signature.
 ## Measured
 
 Means over {images} held-out pictures that took no part in training, centre-cut to at most {width} x
-{height}, limited-range luma, PSNR in dB and SSIM (scikit-image's definition). `cas 0` and `cas 1`
-are AMD CAS at its least and most sharpness, `unsharp` has sigma 1 and amount 1. For `clean`, the
-truth is the input.
+{height}, through the runtime's engine in tiles of at most 512 px. Limited-range luma, PSNR in dB
+and SSIM (scikit-image's definition). `cas 0` and `cas 1` are AMD CAS at its least and most
+sharpness, `unsharp` has sigma 1 and amount 1. For `clean`, the truth is the input.
 
 {profiles}
+
+Gain over the input:
+
+{gains}
+
+{looks}
+
+LPIPS is version 0.1 on AlexNet, of the middle 512 px of luma; lower is more alike. Sharpness is the
+mean absolute Laplacian relative to the truth's; noise counts as well.
 
 Gain of the int8 file over the input by kind of picture:
 
@@ -48,12 +59,41 @@ Gain of the int8 file over the input by kind of picture:
 - `call`: a third of the size, panned slowly, real low-delay x264 at 400 kb/s per 640 x 360, up
   bilinear.
 
+Where there is nothing to restore:
+
+{probes}
+
+Flicker: change between frames of a still scene with sensor noise and a real codec, relative to the
+input's. Overshoot: halo at a soft edge, as a share of the step. Grain: deviation on noisy plain
+greys, relative to the input's.
+
+{demands}
+{more}
 ## Repeat
 
     vcsharp-train run {card.recipe} --data FOLDER --dev FOLDER
 
 cuts the crops, trains, quantises, exports and measures. The result repeats bit for bit on the same
 CPU and library versions with one thread. This page and `card.json` are written by that command.
+"""
+
+_CLASSICS = """
+### Set5 and Set14
+
+Bicubic down and up again, then this filter, which is told neither; Y-PSNR in dB, borders of the
+scale left out. The networks below it are published ones that know the scale, as reported by their
+authors: neighbours in cost, not rivals in the same task.
+
+{table}
+"""
+
+_SPEED = """
+### Speed
+
+{table}
+
+Luma through the whole engine, memory to memory, after a warm-up; {threads} thread(s) of
+{machine}.
 """
 
 _PURPOSE = {
@@ -63,9 +103,46 @@ _PURPOSE = {
 }
 
 
-def text(card: Card, found: evaluate.Report, flat: int) -> str:
-    """The page, as Markdown."""
+def _classics(card: Card, found: Findings) -> str:
+    if not found.classics:
+        return ""
+    places = list(found.classics)
     int8 = f"{card.name} int8"
+    own = [
+        [title, cost, *(f"{found.classics[place][name]:.2f}" for place in places)]
+        for title, cost, name in (
+            ("input (bicubic)", "", "input"),
+            ("unsharp", "", "unsharp"),
+            (int8, f"{card.mac_per_px:,}", int8),
+        )
+    ]
+    published = [
+        [row.name, f"{row.mac_per_px:,}" if row.mac_per_px else "", *_psnr(row, places)]
+        for row in classic.PUBLISHED
+    ]
+    return _CLASSICS.format(table=report.table(["", "MAC/px", *places], own + published))
+
+
+def _psnr(row: classic.Published, places: list[str]) -> list[str]:
+    return [f"{row.psnr_db[place]:.2f}" if place in row.psnr_db else "" for place in places]
+
+
+def _speed(found: Findings) -> str:
+    if not found.costs:
+        return ""
+    first = next(iter(found.costs.values()))
+    return _SPEED.format(
+        table=report.cost_table(found.costs), threads=first.threads, machine=first.machine
+    )
+
+
+def _demands(name: str, found: Findings) -> str:
+    return "\n".join(f"- {line}" for line in checks.lines(found.scores, name, found.probes))
+
+
+def text(card: Card, found: Findings, flat: int) -> str:
+    """The page, as Markdown."""
+    int8, scores = f"{card.name} int8", found.scores
     files = [
         f"| `{file.name}` | {file.bytes:,} | {_PURPOSE[kind]} |"
         for kind, file in card.files.items()
@@ -77,9 +154,14 @@ def text(card: Card, found: evaluate.Report, flat: int) -> str:
         flat=flat,
         cap=metrics.PSNR_CAP_DB,
         files="\n".join(files),
-        images=max(score.images for score in found.values()),
+        images=max(score.images for score in scores.values()),
         width=evaluate.MAX_WIDTH,
         height=evaluate.MAX_HEIGHT,
-        profiles=report.profile_table(found),
-        categories=report.category_table(found, int8),
+        profiles=report.profile_table(scores),
+        gains=report.gain_table(scores),
+        looks=report.look_table(scores),
+        categories=report.category_table(scores, int8),
+        probes=report.probe_table(found.probes),
+        demands=_demands(int8, found),
+        more=_classics(card, found) + _speed(found),
     )
