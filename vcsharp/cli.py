@@ -25,6 +25,7 @@ COMMANDS = {
     "image": "sharpen stills and folders of stills",
     "devices": "list cameras, virtual cameras and what can run the network",
     "models": "list the networks: size, cost, gain",
+    "bench": "measure this machine, the networks on it, and what others take",
     "ctl": "steer a run while it goes: state, pause, source, strength, ...",
     "ui": "open the control page of a run in the browser",
     "doctor": "check cameras, virtual cameras, services; name each cure",

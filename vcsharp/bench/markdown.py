@@ -1,0 +1,93 @@
+"""The outcome as a block for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vcsharp.bench.figures import Row, size_words
+from vcsharp.bench.outcome import Outcome
+from vcsharp.bench.words import circumstances_line, linear_line, live_line, machine_lines
+
+TITLES = {
+    "networks": "Networks, one frame after the other",
+    "pipeline": "Whole pipeline, memory to null",
+    "peers": "Others' sharpeners on the same frames, luma only",
+    "cameras": "Several cameras at once, engines sharing the cores",
+}
+
+
+def markdown(found: Outcome) -> str:
+    """Headings of the third level and tables; ends with a line break."""
+    lines = [f"## {found.machine.cpu} ({found.circumstances.date[:10]})", ""]
+    lines += [f"- {line}" for line in machine_lines(found.machine)]
+    lines += [f"- {circumstances_line(found)}", ""]
+    lines += _ceilings(found)
+    for group, title in TITLES.items():
+        lines += _table(title, found.of(group))
+    lines += _ratios(found)
+    lines += [f"- {line}" for line in _notes(found)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _ceilings(found: Outcome) -> Iterator[str]:
+    if found.ceilings:
+        yield from _head(["This machine's own limits", "median", "best", "a CPU second", "unit"])
+        for rate in found.ceilings:
+            values = _number(rate.median, 1), _number(rate.best, 1), _number(rate.cpu_median, 1)
+            yield _line([rate.name, *values, rate.unit])
+        yield ""
+
+
+def _table(title: str, rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
+    yield from _head([title, "size", "ms", "p95", "fps", "CPU ms", "% of limit", "by CPU", "MiB"])
+    for row in rows:
+        yield _line(
+            [
+                row.name,
+                size_words(row.size),
+                _number(row.ms, 2),
+                _number(row.ms_p95, 2),
+                _number(row.fps, 1),
+                _number(row.cpu_ms, 2),
+                _number(row.ceiling_percent, 0),
+                _number(row.cpu_ceiling_percent, 0),
+                _number(row.rss_growth_mib, 0),
+            ]
+        )
+    yield ""
+
+
+def _ratios(found: Outcome) -> Iterator[str]:
+    peers = list(dict.fromkeys(ratio.peer for ratio in found.ratios))
+    if not peers:
+        return
+    yield from _head(["CPU time a frame, as a multiple of the others'", *peers])
+    for network in dict.fromkeys(ratio.network for ratio in found.ratios):
+        values = {r.peer: f"{r.cpu_ratio:.2f}" for r in found.ratios if r.network == network}
+        yield _line([network, *(values[peer] for peer in peers)])
+    yield ""
+
+
+def _notes(found: Outcome) -> Iterator[str]:
+    yield from map(linear_line, found.linear)
+    if line := live_line(found):
+        yield line
+    for why, what in found.absent.items():
+        yield f"not measured ({why}): {', '.join(what)}"
+    for name, why in found.failed.items():
+        yield f"failed: {name}: {why}"
+
+
+def _head(titles: Sequence[str]) -> list[str]:
+    return [_line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A row; a bar in a name would end its cell."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

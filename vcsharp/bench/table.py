@@ -1,0 +1,156 @@
+"""The outcome as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vcsharp.bench.figures import Rate, Ratio, Row, size_words
+from vcsharp.bench.outcome import Outcome
+from vcsharp.bench.words import circumstances_line, linear_line, live_line, machine_lines
+
+BAR_CELLS = 16
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+ROOM_FOR_BARS = 104
+"""Columns of a terminal that has room for a bar in each row."""
+
+
+def tables(found: Outcome, console: Console) -> RenderableType:
+    """Everything, in the order in which it is read."""
+    bars = _Bars(console)
+    parts: list[RenderableType] = [_lines(machine_lines(found.machine), "bold")]
+    parts.append(_lines([circumstances_line(found)], "yellow" if found.busy else "dim"))
+    if found.ceilings:
+        parts.append(_ceilings(found.ceilings, bars))
+    titles = {
+        "networks": "networks, one frame after the other",
+        "pipeline": "whole pipeline, memory to null",
+        "peers": "others' sharpeners on the same frames, luma only",
+        "cameras": "several cameras at once, engines sharing the cores",
+    }
+    for group, title in titles.items():
+        if rows := found.of(group):
+            parts.append(_rows(title, rows, bars))
+    parts += [_ratios(found.ratios)] if found.ratios else []
+    parts.append(_lines(_notes(found)))
+    return Group(*_spaced(parts))
+
+
+class _Bars:
+    """Bars where the terminal is wide enough for them, in letters that it has."""
+
+    def __init__(self, console: Console) -> None:
+        self.shown = console.is_terminal and console.width >= ROOM_FOR_BARS
+        self._blocks = "utf" in console.encoding.lower()
+
+    def of(self, value: float | None, largest: float) -> Text:
+        if not value or largest <= 0:
+            return Text("")
+        return Text(bar(value / largest, blocks=self._blocks), style="cyan")
+
+
+def bar(share: float, *, blocks: bool = True, cells: int = BAR_CELLS) -> str:
+    """A bar for 0..1, `cells` wide at 1; in eighths of a cell with block letters."""
+    if not blocks:
+        return "#" * max(1, round(share * cells))
+    eighths = max(1, round(share * cells * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _ceilings(ceilings: Sequence[Rate], bars: _Bars) -> Table:
+    grid = _grid(
+        "this machine's own limits, in the same rounds", bars, "median", "best", "a CPU second", ""
+    )
+    for rate in ceilings:
+        largest = max(other.median for other in ceilings if other.unit == rate.unit)
+        by_cpu = "" if rate.cpu_median is None else f"{rate.cpu_median:.1f}"
+        cells = [f"{rate.median:.1f}", f"{rate.best:.1f}", by_cpu, rate.unit]
+        _add(grid, bars, rate.name, cells, bars.of(rate.median, largest))
+    return grid
+
+
+def _rows(title: str, rows: Sequence[Row], bars: _Bars) -> Table:
+    """Bars show frames per second, against the fastest of the same size."""
+    heads = ("size", "ms", "p95", "fps", "CPU ms", "% limit", "by CPU", "MiB")
+    used = [head for head in heads if any(_cells(row)[head] for row in rows)]
+    grid = _grid(title, bars, *used)
+    for row in rows:
+        largest = max(other.fps or 0 for other in rows if other.size == row.size)
+        cells = _cells(row)
+        _add(grid, bars, row.name, [cells[head] for head in used], bars.of(row.fps, largest))
+    return grid
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return {
+        "size": size_words(row.size),
+        "ms": _number(row.ms),
+        "p95": _number(row.ms_p95),
+        "fps": _number(row.fps),
+        "CPU ms": _number(row.cpu_ms),
+        "% limit": _whole(row.ceiling_percent),
+        "by CPU": _whole(row.cpu_ceiling_percent),
+        "MiB": _whole(row.rss_growth_mib),
+    }
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+def _number(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _ratios(found: Sequence[Ratio]) -> Table:
+    peers = list(dict.fromkeys(ratio.peer for ratio in found))
+    grid = Table(box=None, pad_edge=False, title_justify="left", title_style="bold")
+    grid.title = "CPU time a frame, as a multiple of the others'"
+    grid.add_column("", no_wrap=True)
+    for peer in peers:
+        grid.add_column(peer, justify="right")
+    for network in dict.fromkeys(ratio.network for ratio in found):
+        values = {r.peer: f"{r.cpu_ratio:.2f}" for r in found if r.network == network}
+        grid.add_row(network, *(values[peer] for peer in peers))
+    return grid
+
+
+def _notes(found: Outcome) -> list[str]:
+    lines = [linear_line(one) for one in found.linear]
+    lines += [line for line in [live_line(found)] if line]
+    for why, what in found.absent.items():
+        lines.append(f"not measured ({why}): {', '.join(what)}")
+    lines += [f"failed: {what}: {why}" for what, why in found.failed.items()]
+    return lines
+
+
+def _grid(title: str, bars: _Bars, *heads: str) -> Table:
+    grid = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    grid.header_style = "dim"
+    grid.add_column("", no_wrap=True, min_width=28)
+    for head in heads:
+        grid.add_column(head, justify="right", no_wrap=True)
+    if bars.shown:
+        grid.add_column("", no_wrap=True, width=BAR_CELLS)
+    return grid
+
+
+def _add(grid: Table, bars: _Bars, name: str, cells: Sequence[str], drawn: Text) -> None:
+    grid.add_row(Text(name), *map(Text, cells), *([drawn] if bars.shown else []))
+
+
+def _lines(lines: Sequence[str], style: str = "") -> RenderableType:
+    return Text("\n".join(lines), style=style)
+
+
+def _spaced(parts: Sequence[RenderableType]) -> Iterator[RenderableType]:
+    for number, part in enumerate(parts):
+        if number:
+            yield Text("")
+        yield part
