@@ -85,6 +85,10 @@ class Report:
 Listener = Callable[[Report], None]
 
 
+def no_listener(_report: Report) -> None:
+    """Says nothing."""
+
+
 @dataclass
 class Loop:
     """One stretch of optimisation and its state.

@@ -4,7 +4,7 @@ would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +25,10 @@ def _turn(plane: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
     return turned[:, ::-1] if turn >= 4 else turned
 
 
-def to_tensor(planes: NDArray[np.uint8]) -> Tensor:
-    """N x H x W uint8 as float N x 1 x H x W in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(planes)).float()[:, None] / 255
+def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """N x H x W, or N x H x W x 3, uint8 as float N x 1 x H x W, or N x 3 x H x W, in 0..1."""
+    levels = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 255
+    return levels[:, None] if levels.ndim == 3 else levels.permute(0, 3, 1, 2).contiguous()
 
 
 class Pairs(NamedTuple):
@@ -74,6 +75,35 @@ def _lessons(bank: Bank, phase: PhaseSettings) -> list[NDArray[np.uint8]]:
             "teacher's pictures; write them with 'vcsharp-train teacher', or set it to 0"
         )
     return [bank.taught]
+
+
+def shown_once(
+    crops: Mapping[str, NDArray[np.uint8]],
+    rows: NDArray[np.intp],
+    patch_px: int,
+    seed: int,
+    places: range,
+) -> dict[str, Tensor]:
+    """Patches in an order that shows every row once before any comes again.
+
+    Args:
+        crops: pictures of each kind, of which the same areas are cut, turned the same way.
+        rows: those to show; every round has an order of its own.
+        patch_px: side of a patch.
+        seed: of order, areas and turns.
+        places: of the batch in the whole sequence, which has no end.
+    """
+    span = next(iter(crops.values())).shape[1] - patch_px + 1
+    found: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in crops}
+    for place in places:
+        lap, number = divmod(place, len(rows))
+        row = np.random.default_rng([seed, lap]).permutation(rows)[number]
+        rng = np.random.default_rng([seed, lap, number])
+        (y, x), turn = rng.integers(span, size=2), int(rng.integers(8))
+        for name, pictures in crops.items():
+            patch = pictures[row, y : y + patch_px, x : x + patch_px]
+            found[name].append(_turn(patch, turn))
+    return {name: to_tensor(np.stack(patches)) for name, patches in found.items()}
 
 
 def flats(count: int, key: tuple[int, ...]) -> Tensor:

@@ -29,16 +29,23 @@ def _psnr_db(difference: Tensor) -> Tensor:
 
 @torch.no_grad()
 def scores(
-    student: Student, bank: Bank, stride: int, device: torch.device | None = None
+    student: Student,
+    bank: Bank,
+    stride: int,
+    device: torch.device | None = None,
+    size: int = BATCH,
 ) -> dict[str, float]:
-    """Per profile, the mean PSNR gain in dB over held-out crops; for `clean`, the PSNR itself."""
+    """Per profile, the mean PSNR gain in dB over held-out crops; for `clean`, the PSNR itself.
+
+    `size` crops are taken at once.
+    """
     found = dict[str, float]()
     held_out = bank.rows(held_out=True)
     for profile in sorted(set(bank.profile[held_out])):
         rows = held_out[bank.profile[held_out] == profile]
         gains = [
             _gain_db(student, degraded.to(device), sharp.to(device), profile)
-            for degraded, sharp in sampling.in_order(bank, rows, BATCH, stride)
+            for degraded, sharp in sampling.in_order(bank, rows, size, stride)
         ]
         found[str(profile)] = torch.cat(gains).mean().item()
     return found

@@ -10,13 +10,13 @@ from __future__ import annotations
 from vcsharp_training.losses.distillation import (
     kl_divergence,
     output_distillation,
-    teacher_gate,
     temporal_difference,
 )
 from vcsharp_training.losses.features import Perceptual, feature_distance
 from vcsharp_training.losses.luma import FLAT_EPSILON, flat, taught, total, weights
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier, l1, mse
 from vcsharp_training.losses.structure import ms_ssim, ssim
+from vcsharp_training.teachers.gate import keeps as teacher_gate
 
 __all__ = [
     "FLAT_EPSILON",

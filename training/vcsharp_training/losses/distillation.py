@@ -1,4 +1,4 @@
-"""Terms that look at a teacher's picture, and the gate that asks whether it is worth looking at."""
+"""Terms that look at a teacher's picture, or at the frame before."""
 
 from __future__ import annotations
 
@@ -39,11 +39,3 @@ def temporal_difference(
     still in the truth must stand still in the output.
     """
     return l1((output - before) - (truth - truth_before))
-
-
-def teacher_gate(taught: Tensor, source: Tensor, truth: Tensor) -> Tensor:
-    """1 for each picture that the teacher brought nearer to the truth, else 0; float, N.
-
-    Teachers harm what was sharp already; there, they are not to be followed.
-    """
-    return (l1(taught - truth) < l1(source - truth)).to(truth.dtype)

@@ -7,9 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vcsharp_training.losses.distillation import teacher_gate
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier
 from vcsharp_training.recipe import LossSettings
+from vcsharp_training.teachers import gate
 
 FLAT_EPSILON = 1e-3
 """A quarter of a level: greys have to be exact, so even small residuals must pull."""
@@ -43,8 +43,8 @@ def taught(
     input was; crops weigh as in `total`.
     """
     loss = charbonnier(source + residual - lesson, settings.charbonnier_epsilon)
-    gate = teacher_gate(lesson, source, truth)
-    return (weights(source, truth, settings) * gate * loss).mean()
+    kept = gate.keeps(lesson, source, truth)
+    return (weights(source, truth, settings) * kept * loss).mean()
 
 
 def flat(residual: Tensor) -> Tensor:
