@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -163,19 +164,19 @@ def test_an_empty_folder_a_missing_one_and_one_of_orphans_get_one_clear_line(tmp
 def test_a_dangling_link_is_listed(tmp_path):
     root = _touch(tmp_path, "1.png")
     (root / "2.png").symlink_to(root / "gone.png")
-    assert [skip.reason for skip in sources.find(root).skipped] == ["a link that points to nothing"]
+    assert [skip.reason for skip in sources.find(root).skipped] == ["a link to nothing"]
 
 
 def test_a_folder_that_may_not_be_read_is_listed(tmp_path, monkeypatch):
     root = _touch(tmp_path, "open/1.png", "shut/2.png")
-    scan = sources.os.scandir
+    scan = os.scandir
 
     def refuse(path):
         if Path(path).name == "shut":
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr(sources.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     found = sources.find(root)
     assert [source.path.name for source in found.sources] == ["1.png"]
     assert str(found.skipped[0]).endswith("shut': cannot be read: Permission denied")

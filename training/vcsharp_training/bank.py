@@ -1,30 +1,34 @@
 """The crop bank: degraded and sharp pairs, cut once, memory-mapped for training.
 
-A folder with `degraded.npy` and `sharp.npy` (uint8, N x crop x crop) and `index.json` (profile,
-source and split of each pair, and the settings that made them). Crops start anywhere, so training
-sees every phase of the network's grid and of the codec's blocks. The validation split is by source
-picture.
+A folder with `degraded.npy` and `sharp.npy` (uint8, N x crop x crop, or N x crop x crop x 3 RGB)
+and `index.json` (profile and split of each pair, and a fingerprint of what made them); in a
+temporal bank also `before_degraded.npy` and `before_sharp.npy`. `taught.npy` is a teacher's.
+`skipped.txt` lists files that could not be used. The validation split is by source picture.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from vcsharp_training import degrade, images, synthetic
+from vcsharp_training import crops, pool, sources, store
+from vcsharp_training.bank_settings import SYNTHETIC as SYNTHETIC
 from vcsharp_training.bank_settings import BankSettings
+from vcsharp_training.crops import Cut, Job
 from vcsharp_training.errors import DataError
+from vcsharp_training.sources import Found, Skipped, Source
 
-SYNTHETIC = "synthetic"
+INDEX, SKIPPED = "index.json", "skipped.txt"
+TAUGHT = ("taught.npy", "taught.json")
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
@@ -34,125 +38,51 @@ class Bank:
     """An opened bank. Read-only; safe to share."""
 
     degraded: NDArray[np.uint8]
+    """N x crop x crop luma, or N x crop x crop x 3 RGB."""
     sharp: NDArray[np.uint8]
     profile: NDArray[np.str_]
     held_out: NDArray[np.bool_]
     """True for pairs whose source picture is kept for validation."""
+    taught: NDArray[np.uint8] | None = None
+    """A teacher's restored pictures, where one has written them."""
+    before_degraded: NDArray[np.uint8] | None = None
+    """The frame before, in a temporal bank."""
+    before_sharp: NDArray[np.uint8] | None = None
 
     def rows(self, *, held_out: bool) -> NDArray[np.intp]:
         """Indices of one split."""
         return np.flatnonzero(self.held_out == held_out)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """Everything a worker process needs for one picture."""
+@dataclass
+class Built:
+    """What came of cutting, and where the time went."""
 
-    path: Path
-    number: int
-    held_out: bool
-    settings: BankSettings
-    seed: int
+    crops: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was left out on purpose."""
+    waiting_s: float = 0.0
+    """For worker processes; with one worker, for the cutting itself."""
+    writing_s: float = 0.0
 
-
-def _window(luma: images.Plane, window_px: int, rng: np.random.Generator) -> images.Plane:
-    """A random part of the picture: as real as the whole for a local degradation, and cheaper."""
-    height, width = (min(side, window_px) for side in luma.shape)
-    y = int(rng.integers(luma.shape[0] - height + 1))
-    x = int(rng.integers(luma.shape[1] - width + 1))
-    return np.ascontiguousarray(luma[y : y + height, x : x + width])
-
-
-def _magnified(
-    window: images.Plane, settings: BankSettings, rng: np.random.Generator
-) -> images.Plane:
-    """Sometimes a part of the window scaled up to its size: sharp pictures of big sensors hold no
-    detail of one pixel.
-
-    Without these the student takes every soft area for a degraded one, and harms what is merely
-    smooth.
-    """
-    factor = rng.uniform(1, settings.magnify_max)
-    if rng.random() >= settings.magnify_share:
-        return window
-    height, width = (round(side / factor) for side in window.shape)
-    part = window[:height, :width]
-    return cv2.resize(part, window.shape[::-1], interpolation=cv2.INTER_CUBIC).astype(
-        np.uint8, copy=False
-    )
-
-
-def _cut(pair: degrade.Pair, crop_px: int, rng: np.random.Generator) -> degrade.Pair:
-    y = int(rng.integers(pair.sharp.shape[0] - crop_px + 1))
-    x = int(rng.integers(pair.sharp.shape[1] - crop_px + 1))
-    area = np.s_[y : y + crop_px, x : x + crop_px]
-    return degrade.Pair(pair.degraded[area], pair.sharp[area])
-
-
-def _pairs_of(luma: images.Plane, profile: str, count: int, job: _Job) -> list[degrade.Pair]:
-    """`count` crops of one profile; every window gives at most `crops_per_window` of them."""
-    settings, made = job.settings, list[degrade.Pair]()
-    rng = np.random.default_rng([job.seed, job.number, *profile.encode()])
-    while len(made) < count:
-        window = _magnified(_window(luma, settings.window_px, rng), settings, rng)
-        pair = degrade.TRAINING[profile](window, rng)
-        wanted = min(settings.crops_per_window, count - len(made))
-        made += [_cut(pair, settings.crop_px, rng) for _ in range(wanted)]
-    return made
-
-
-def _crops(job: _Job) -> tuple[list[str], list[degrade.Pair]]:
-    """All crops of one picture, in a fixed order. Runs in a worker process."""
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng([job.seed, job.number])
-    full = rng.random() < job.settings.full_range_share
-    luma = images.read_luma(job.path, "full" if full else "limited")
-    if min(luma.shape) < job.settings.crop_px + 40:
-        raise DataError(
-            f"'{job.path}' is too small ({luma.shape[1]}x{luma.shape[0]}); "
-            f"need {job.settings.crop_px + 40} px a side"
+    def speed(self) -> str:
+        """One line: crops a second and what held them up."""
+        total_s = max(self.waiting_s + self.writing_s, 1e-9)
+        share = self.waiting_s / total_s
+        what = "the workers (more of them would help)" if share > 0.5 else "writing to the disk"
+        return (
+            f"{self.crops:,} crops, {self.crops / total_s:,.0f} a second; {share:.0%} of the time "
+            f"went into waiting for workers, {1 - share:.0%} into writing: "
+            f"the bottleneck was {what}"
         )
-    names, pairs = list[str](), list[degrade.Pair]()
-    for profile, count in job.settings.crops_per_image.items():
-        pairs += _pairs_of(luma, profile, count, job)
-        names += [profile] * count
-    return names, pairs
 
 
-def _is_held_out(path: Path, share: float) -> bool:
-    """By a hash of the name: the choice stays when pictures are added."""
-    digest = hashlib.sha256(path.name.encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32 < share
-
-
-def _jobs(data: Path, settings: BankSettings, seed: int) -> list[_Job]:
-    paths = images.find_images(data)
-    held_out = [_is_held_out(path, settings.validation_share) for path in paths]
-    if not any(held_out):  # a handful of pictures: keep the last for validation
-        held_out[-1] = True
-    if all(held_out):
-        raise DataError(
-            f"'{data}' needs at least two pictures: one to train on and one to validate on"
-        )
-    return [
-        _Job(path, i, out, settings, seed)
-        for i, (path, out) in enumerate(zip(paths, held_out, strict=True))
-    ]
-
-
-def _made(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[list[str], list[degrade.Pair]]]:
-    """Crops of every job in order, whatever the number of processes."""
-    if workers == 1:
-        yield from map(_crops, jobs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_crops, jobs, chunksize=4)
-
-
-def _synthetic(settings: BankSettings, seed: int) -> list[degrade.Pair]:
-    rng = np.random.default_rng([seed, *SYNTHETIC.encode()])
-    drawn = [synthetic.draw(settings.crop_px, rng) for _ in range(settings.synthetic)]
-    return [degrade.Pair(plane, plane) for plane in drawn]
+@dataclass
+class _Index:
+    fingerprint: str
+    profile: list[str] = field(default_factory=list)
+    held_out: list[bool] = field(default_factory=list)
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -167,73 +97,194 @@ def build(
     seed: int,
     workers: int = 1,
     progress: Progress = _no_progress,
-) -> None:
-    """Cuts the bank from the pictures below `data`. The same arguments give the same bytes.
+) -> Built:
+    """Cuts the bank from what lies below `data`. The same arguments give the same bytes.
 
-    `index.json` is written last: a folder without it is not a bank.
+    What cannot be used is skipped and listed. `index.json` is written last: a folder without it is
+    not a bank. Raises DataError if there is nothing to cut, or no room for it.
     """
-    jobs = _jobs(data, settings, seed)
-    total = len(jobs) * settings.crops_of_an_image + settings.synthetic
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.json").unlink(missing_ok=True)
-    shape = (total, settings.crop_px, settings.crop_px)
-    store = [
-        open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape) for name in degrade.Pair._fields
-    ]
-    index = _Index(fingerprint(data, settings, seed))
-    for done, (job, (names, pairs)) in enumerate(zip(jobs, _made(jobs, workers), strict=True), 1):
-        index.add(store, names, pairs, held_out=job.held_out)
+    found = sources.find(data)
+    _held_out(found.sources, data, settings.validation_share, found.skipped)
+    built = Built(skipped=[*found.skipped], notes=found.notes)
+    index = _Index(_fingerprint(found, settings, seed))
+    store.check_space(folder, _bytes_needed(found, settings))
+    _clear(folder)
+    jobs = [Job(source, number, settings, seed) for number, source in enumerate(found.sources)]
+    row_shape = (settings.crop_px,) * 2 + ((3,) if settings.colour else ())
+    rows = store.Store(folder, crops.fields(settings), row_shape)
+    try:
+        with rows:
+            used = _write(rows, jobs, workers, progress, built, index)
+            index.held_out = _marks(used, data, settings, built.skipped)
+            _write_drawn(rows, settings, seed, index)
+            built.crops = rows.rows
+        _write_skipped(folder, built.skipped)
+        _write_whole(folder / INDEX, json.dumps(asdict(index)))
+    except OSError as error:
+        raise store.failed(folder, rows.rows, error) from error
+    return built
+
+
+def _clear(folder: Path) -> None:
+    """Ends the bank that was there, its teacher's pictures included. Raises DataError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [f"{name}.npy" for name in crops.FIELDS + crops.FIELDS_BEFORE]
+        for name in (INDEX, SKIPPED, *TAUGHT, *names):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise store.failed(folder, 0, error) from error
+
+
+def _bytes_needed(found: Found, settings: BankSettings) -> int:
+    """At most: every picture used, every clip as long as allowed."""
+    per_source = {
+        "picture": settings.crops_of_an_image,
+        "clip": settings.crops_of_an_image * settings.clip_frames,
+        "pair": settings.crops_per_pair,
+    }
+    rows = settings.synthetic + sum(per_source[source.kind] for source in found.sources)
+    values = settings.crop_px**2 * (3 if settings.colour else 1)
+    return rows * values * len(crops.fields(settings))
+
+
+def _write(
+    rows: store.Store,
+    jobs: Sequence[Job],
+    workers: int,
+    progress: Progress,
+    built: Built,
+    index: _Index,
+) -> list[tuple[Source, int]]:
+    """Cuts and appends everything; returns each source that gave crops, and how many."""
+    used = list[tuple[Source, int]]()
+    results = pool.in_order(crops.cut, jobs, workers)
+    asked_s = time.perf_counter()
+    for done, (job, found) in enumerate(zip(jobs, results, strict=True), 1):
+        got_s = time.perf_counter()
+        built.waiting_s += got_s - asked_s
+        _append(rows, found, index)
+        built.skipped += found.skipped
+        if found.crops:
+            used.append((job.source, len(found.crops)))
         progress(done, len(jobs))
-    extra = _synthetic(settings, seed)
-    index.add(store, [SYNTHETIC] * len(extra), extra, held_out=False)
-    (folder / "index.json").write_text(json.dumps(asdict(index)), "utf-8")
+        asked_s = time.perf_counter()
+        built.writing_s += asked_s - got_s
+    return used
 
 
-@dataclass
-class _Index:
-    fingerprint: str
-    profile: list[str] = field(default_factory=list)
-    held_out: list[bool] = field(default_factory=list)
+def _append(rows: store.Store, found: Cut, index: _Index) -> None:
+    for crop in found.crops:
+        rows.add(crop)
+    index.profile += found.profiles
 
-    def add(
-        self,
-        store: Sequence[NDArray[np.uint8]],
-        names: list[str],
-        pairs: list[degrade.Pair],
-        *,
-        held_out: bool,
-    ) -> None:
-        for offset, pair in enumerate(pairs, len(self.profile)):
-            for rows, plane in zip(store, pair, strict=True):
-                rows[offset] = plane
-        self.profile += names
-        self.held_out += [held_out] * len(names)
+
+def _write_drawn(rows: store.Store, settings: BankSettings, seed: int, index: _Index) -> None:
+    for crop in crops.drawn(settings, seed):
+        rows.add(crop)
+    index.profile += [SYNTHETIC] * settings.synthetic
+    index.held_out += [False] * settings.synthetic
+
+
+def _marks(
+    used: Sequence[tuple[Source, int]],
+    data: Path,
+    settings: BankSettings,
+    skipped: Sequence[Skipped],
+) -> list[bool]:
+    """For every crop whether it is held out. Raises DataError if too few sources are left."""
+    kept = [source for source, _ in used]
+    held_out = _held_out(kept, data, settings.validation_share, skipped)
+    return [out for out, (_, count) in zip(held_out, used, strict=True) for _ in range(count)]
+
+
+def _held_out(
+    found: Sequence[Source], data: Path, share: float, skipped: Sequence[Skipped]
+) -> list[bool]:
+    """Which sources are for validation: those that the layout names, else by a hash of the name, so
+    that the choice stays when pictures are added.
+    """
+    if any(source.split == "valid" for source in found):
+        held_out = [source.split == "valid" for source in found]
+    else:
+        held_out = [_hash(source.group) < share for source in found]
+    if found and not any(held_out):  # a handful of pictures: keep the last for validation
+        held_out = [source.group == found[-1].group for source in found]
+    if all(held_out):
+        raise DataError(
+            f"'{data}' needs at least two pictures, one to train on and one to validate on: "
+            f"{len(found)} can be used" + (f"; {skipped[0]}" if skipped else "")
+        )
+    return held_out
+
+
+def _hash(name: str) -> float:
+    """Evenly spread over 0..1."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+
+
+def _write_skipped(folder: Path, skipped: Sequence[Skipped]) -> None:
+    if skipped:
+        (folder / SKIPPED).write_text("".join(f"{skip}\n" for skip in skipped), "utf-8")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """All of it or nothing, whenever the process is killed."""
+    draft = path.with_suffix(".part")
+    try:
+        draft.write_text(text, "utf-8")
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    draft.replace(path)
 
 
 def fingerprint(data: Path, settings: BankSettings, seed: int) -> str:
     """Names what a bank was cut from: file names and sizes, settings and seed."""
-    files = [(path.name, path.stat().st_size) for path in images.find_images(data)]
-    text = json.dumps([files, settings.model_dump(), seed], sort_keys=True)
+    return _fingerprint(sources.find(data), settings, seed)
+
+
+def _fingerprint(found: Found, settings: BankSettings, seed: int) -> str:
+    paths = [path for source in found.sources for path in source.files]
+    files = [(path.name, path.stat().st_size) for path in paths]
+    text = json.dumps([files, settings.decides(), seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_current(folder: Path, data: Path, settings: BankSettings, seed: int) -> bool:
     """Whether `folder` already holds exactly this bank."""
-    path = folder / "index.json"
-    if not path.is_file():
+    try:
+        index = json.loads((folder / INDEX).read_text("utf-8"))
+    except (OSError, ValueError):
         return False
-    return bool(
-        json.loads(path.read_text("utf-8"))["fingerprint"] == fingerprint(data, settings, seed)
-    )
+    return bool(index["fingerprint"] == fingerprint(data, settings, seed))
 
 
 def load(folder: Path) -> Bank:
-    """Opens a bank. Raises DataError if there is none."""
+    """Opens a bank. Raises DataError if there is none, or its files do not belong together."""
     try:
-        index = json.loads((folder / "index.json").read_text("utf-8"))
-        planes = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in degrade.Pair._fields]
+        index = json.loads((folder / INDEX).read_text("utf-8"))
+        required = {name: _map(folder, name) for name in crops.FIELDS}
+        profile, held_out = np.array(index["profile"]), np.array(index["held_out"])
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"no crop bank in '{folder}': {error}; run 'vcsharp-train prepare' first"
         ) from error
-    return Bank(planes[0], planes[1], np.array(index["profile"]), np.array(index["held_out"]))
+    optional = {
+        name: _map(folder, name)
+        for name in (*crops.FIELDS_BEFORE, "taught")
+        if (folder / f"{name}.npy").is_file()
+    }
+    for name, rows in (required | optional).items():
+        if rows.shape != required["sharp"].shape or len(rows) != len(profile):
+            raise DataError(
+                f"the crop bank in '{folder}' is torn: '{name}.npy' has shape {rows.shape}, "
+                f"index.json knows {len(profile)} crops; cut it again with 'vcsharp-train prepare'"
+            )
+    return Bank(**required, profile=profile, held_out=held_out, **optional)
+
+
+def _map(folder: Path, name: str) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return mapped

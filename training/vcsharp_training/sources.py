@@ -97,10 +97,11 @@ def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
     for path in sorted(paths):
         if path.suffix.lower() not in images.SUFFIXES | clips.SUFFIXES:
             continue
-        if path.exists():
+        if os.access(path, os.R_OK):
             yield path
         else:
-            skipped.append(Skipped(path, "a link that points to nothing"))
+            reason = "a link to nothing" if path.is_symlink() else "no right to read it"
+            skipped.append(Skipped(path, reason))
 
 
 def _is_hidden(name: str) -> bool:

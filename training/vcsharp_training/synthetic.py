@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vcsharp_training.images import Plane, to_bytes
+from vcsharp_training.images import Picture, Plane, to_bytes
 
 
 def flat(size_px: int, rng: np.random.Generator) -> Plane:
@@ -56,3 +56,10 @@ KINDS: tuple[Callable[[int, np.random.Generator], Plane], ...] = (flat, flat, ra
 def draw(size_px: int, rng: np.random.Generator) -> Plane:
     """A random pattern, uint8 size x size."""
     return KINDS[int(rng.integers(len(KINDS)))](size_px, rng)
+
+
+def draw_colour(size_px: int, rng: np.random.Generator) -> Picture:
+    """A random pattern between two random colours, RGB, uint8 size x size x 3."""
+    share = draw(size_px, rng)[..., None].astype(np.float32) / 255
+    low, high = rng.uniform(0, 255, (2, 3)).astype(np.float32)
+    return to_bytes(low + (high - low) * share)
