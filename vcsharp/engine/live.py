@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vcsharp.engine import tiling
-from vcsharp.engine.worker import Engine, EngineFacts
+from vcsharp.engine.pilot import LoadMeter, Pilot
+from vcsharp.engine.worker import TILE_PX, Engine, EngineFacts
 from vcsharp.errors import BackendError, ModelError, VcsharpError
 from vcsharp.frame import Frame
 from vcsharp.states import EngineState
@@ -34,7 +35,11 @@ class EngineStatus:
     state: EngineState
     words: str
     restarts: int
+    share: float = 1.0
+    """Of a frame's tiles that may be sharpened; less where there is no time for all."""
 
+
+_AT_WORK = (EngineState.READY, EngineState.FALLBACK)
 
 Build = Callable[[str, str], Engine]
 """(model, device) to an engine. Raises VcsharpError."""
@@ -53,21 +58,25 @@ class LiveEngine:
         device: str,
         *,
         strength: float = 1.0,
+        pilot: Pilot | None = None,
         on_fault: Callable[[str], None] = lambda _: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Builds the first engine at once. Raises what `build` raises, or ModelError.
 
+        `pilot` chooses the student for `auto`, and how much is sharpened; without one `build` does.
         `on_fault` is told one line for each fault, `on_change` that the engine is another one; both
         on a thread of this class or the engine thread.
         """
         self.strength = strength
         self._build, self._model, self._device = build, model, device
+        self._pilot = pilot or _no_pilot()
         self._on_fault, self._on_change = on_fault, on_change
         self._lock = threading.Lock()
         self._size: tuple[int, int] | None = None
-        self._engine: Engine | None = checked(build(model, device))
-        self._fresh: Engine | None = None
+        self._running = self._target = self._pilot.begin(model)
+        self._engine: Engine | None = checked(build(self._target, device))
+        self._fresh: tuple[Engine, str] | None = None
         self._facts = self._engine.facts
         self._state, self._words, self._restarts = EngineState.READY, "", 0
         self._needed, self._closed = True, False
@@ -84,7 +93,8 @@ class LiveEngine:
     def status(self) -> EngineStatus:
         """As it is now."""
         with self._lock:
-            return EngineStatus(self._state, self._words, self._restarts)
+            words = self._words or (self._pilot.words if self._state in _AT_WORK else "")
+            return EngineStatus(self._state, words, self._restarts, self._pilot.share)
 
     @property
     def loaded(self) -> bool:
@@ -99,23 +109,27 @@ class LiveEngine:
     def plan(self, width: int, height: int) -> tiling.Plan:
         """The tiles for a plane of this size; see `Engine.plan`."""
         engine = self._engine
-        return engine.plan(width, height) if engine else tiling.plan(width, height, 512, 0, 1)
+        return engine.plan(width, height) if engine else tiling.plan(width, height, TILE_PX, 0, 1)
 
     def need(self, needed: bool) -> None:  # noqa: FBT001 - a switch and nothing else
         """Frees the engine while nobody needs it; loads it again when somebody does."""
         with self._lock:
             changed, self._needed = self._needed != needed, needed
         if changed and needed and self._engine is None:
-            self._load(self._model, self._device)
+            self._load()
 
     def use(self, model: str) -> None:
         """Loads another network beside the one that runs, and changes over when it is ready."""
-        self._model = model
+        self._model, self._target = model, self._pilot.begin(model)
         with self._lock:
             self._faults_s.clear()
             needed = self._needed
         if needed:
-            self._load(model, self._device)
+            self._load()
+
+    def pace(self, fps: float) -> None:
+        """Tells the rate at which pictures are sent."""
+        self._pilot.period_s = 1 / fps
 
     def warm_up(self, width: int, height: int) -> None:
         """Runs one grey plane, so that the first real frame is not slow."""
@@ -131,21 +145,34 @@ class LiveEngine:
         engine = self._current()
         if engine is None:
             return frame
-        engine.strength = self.strength
+        engine.strength, engine.share = self.strength, self._pilot.share
+        started_s = time.perf_counter()
         try:
-            return engine.process(frame)
+            result = engine.process(frame)
         except (BackendError, MemoryError, RuntimeError) as error:
             self._fail(str(error) or "out of memory")
             return frame
+        if not frame.notice and self.strength:
+            self._govern(frame, time.perf_counter() - started_s)
+        return result
 
     def close(self) -> None:
         """Frees the engine. Idempotent."""
         with self._lock:
             self._closed = True
-            engines, self._engine, self._fresh = (self._engine, self._fresh), None, None
-        for engine in engines:
-            if engine is not None:
-                engine.close()
+            engine, fresh = self._engine, self._fresh
+            self._engine = self._fresh = None
+        for one in (engine, fresh[0] if fresh else None):
+            if one is not None:
+                one.close()
+
+    def _govern(self, frame: Frame, took_s: float) -> None:
+        """Lets the pilot see what the frame took, and loads another student where it says so."""
+        if self._running != self._target:
+            self._pilot.changing()
+            return
+        self._pilot.ran(frame, took_s)
+        self._target = self._pilot.model
 
     def _current(self) -> Engine | None:
         """Follows what other threads asked for since the last frame."""
@@ -153,12 +180,15 @@ class LiveEngine:
             fresh, self._fresh = self._fresh, None
             needed = self._needed
         if fresh is not None:
-            self._replace(fresh)
+            self._running = fresh[1]
+            self._replace(fresh[0])
         if not needed and self._engine is not None:
             self._replace(None)
             self._tell(EngineState.RELEASED, "not needed now")
         if needed and self._engine is None and time.monotonic() >= self._attempt_s:
-            self._load(self._model, self._device)
+            self._load()
+        if self._engine is not None and self._running != self._target:
+            self._load()  # in case the last loader had looked just before the target changed
         return self._engine
 
     def _replace(self, engine: Engine | None) -> None:
@@ -196,34 +226,33 @@ class LiveEngine:
         with self._lock:
             self._state, self._words = state, words
 
-    def _load(self, model: str, device: str) -> None:
+    def _load(self) -> None:
         """Builds an engine on a thread of its own; `_current` takes it over."""
         with self._lock:
             if self._loader is not None and self._loader.is_alive():
                 return  # it looks again when it is done
-            self._loader = threading.Thread(
-                target=self._loading, args=(model, device), name="vcsharp-load", daemon=True
-            )
+            self._loader = threading.Thread(target=self._loading, name="vcsharp-load", daemon=True)
             self._state, self._words = EngineState.LOADING, ""
         self._loader.start()
 
-    def _loading(self, model: str, device: str) -> None:
+    def _loading(self) -> None:
+        model = self._target
         try:
-            engine = self._made(model, device)
+            engine = self._made(model, self._device)
         except (VcsharpError, MemoryError) as error:
             self._loading_failed(model, str(error) or "out of memory")
             return
         with self._lock:
-            again = self._needed and not self._closed and model != self._model
+            again = self._needed and not self._closed and model != self._target
             outdated = again or self._closed or not self._needed
             if not outdated:
-                self._fresh = engine
+                self._fresh = engine, model
         if outdated:
             engine.close()
         if outdated and not again:
             self._tell(EngineState.RELEASED, "not needed now")
         if again:
-            self._loading(self._model, self._device)
+            self._loading()
 
     def _made(self, model: str, device: str) -> Engine:
         engine = checked(self._build(model, device))
@@ -235,11 +264,25 @@ class LiveEngine:
         log.warning("cannot load the network '%s': %s", model, why)
         self._on_fault(why)
         if self._engine is not None:  # another one was wished for: the old one goes on
-            self._model = self._facts.model
+            self._stay(model)
             self._tell(EngineState.READY, f"'{model}' could not be loaded: {why}")
             return
         self._faults_s.append(time.monotonic())
         self._put_off(why)
+
+    def _stay(self, refused: str) -> None:
+        """Goes on with the network that runs, because another one could not be loaded."""
+        if self._model == "auto":
+            self._pilot.cannot(refused)
+            self._target = self._running
+            return
+        self._model = self._target = self._running = self._facts.model
+        self._pilot.begin(self._model)
+
+
+def _no_pilot() -> Pilot:
+    """One that never changes anything."""
+    return Pilot(lambda: ([], ""), LoadMeter(1), active=False)
 
 
 def checked(engine: Engine) -> Engine:

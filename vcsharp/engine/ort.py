@@ -6,7 +6,6 @@ call. There is no barrier after every layer then, and a tile's activations stay 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from vcsharp.catalogue import Model
 from vcsharp.engine.backend import store
+from vcsharp.engine.machine import usable_cores
 from vcsharp.engine.tiling import Plan, Tile
 from vcsharp.errors import BackendError, BackendUnavailableError
 from vcsharp.frame import Bytes
@@ -106,12 +106,6 @@ class OrtBackend:
         binding.bind_input("strength", "cpu", 0, np.float32, (), strength.ctypes.data)
         binding.bind_output("out", "cpu", 0, np.uint8, shape, tile_out.ctypes.data)
         return _Slot(tile_in, tile_out, strength, binding)
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _session(path: str, device: str) -> onnxruntime.InferenceSession:
