@@ -24,7 +24,8 @@ check: dev
 	$(BIN)/python tests/release.py
 
 bench: dev
-	$(BIN)/python tests/bench/bench_pipeline.py $(ARGS)
+	@$(BIN)/vcsharp bench $(ARGS)
+	@$(BIN)/python tests/bench/test_fast_paths.py
 
 cover: dev
 	$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report
