@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from vcsharp import catalogue
-from vcsharp_training import checks, images, progress, report
+from vcsharp_training import checks, images, plots, progress, report
 from vcsharp_training import evaluate as evaluation
 from vcsharp_training.filters import EngineFilter
 from vcsharp_training.findings import Findings, find
@@ -50,6 +50,7 @@ def evaluate(wanted: Evaluate) -> str:
         wanted.out.mkdir(parents=True, exist_ok=True)
         (wanted.out / "evaluation.md").write_text(text, "utf-8")
         (wanted.out / "evaluation.json").write_text(_json(found), "utf-8")
+        plots.gains(found.scores, wanted.out / "gains.png")
     return text
 
 
