@@ -1,9 +1,8 @@
 """`vcsharp-train`: from sharp pictures to a shipped model.
 
-    vcsharp-train run RECIPE.toml --data DIR --dev DIR      everything below, in order
-    vcsharp-train prepare RECIPE.toml [--preview grid.png]  cut the crop bank
-    vcsharp-train distil RECIPE.toml                        train; goes on where it stopped
-    vcsharp-train export RECIPE.toml                        write and measure the model's folder
+    vcsharp-train distil RECIPE.toml                        all of it; goes on where it stopped
+    vcsharp-train prepare RECIPE.toml [--preview grid.png]  only cut the crop bank
+    vcsharp-train export RECIPE.toml                        only write and measure the model
     vcsharp-train evaluate --models nano --data DIR         measure models beside the baselines
 
 Flags > recipe > defaults. Figures go to stdout, everything for people to stderr.
@@ -14,10 +13,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -29,38 +29,73 @@ from pydantic_settings import (
 from rich.console import Console
 
 from vcsharp.errors import VcsharpError
+from vcsharp_training.errors import RecipeError
 from vcsharp_training.measuring import Evaluate, Extras
 from vcsharp_training.recipe import Recipe, read_toml
+from vcsharp_training.reference_recipe import ReferenceRecipe
+from vcsharp_training.teachers.command import Teacher
 
 
 class _FromRecipe(Recipe):
-    """Verbs that take a recipe."""
+    """Verbs that take a recipe of one of our own students."""
 
     recipe: CliPositionalArg[Path]
     """The recipe, a TOML file."""
 
 
-class Prepare(_FromRecipe):
-    """Cut the crop bank of a recipe."""
+class _FromReference(ReferenceRecipe):
+    """Verbs that take a recipe of a student on RGB."""
 
+    recipe: CliPositionalArg[Path]
+    """The recipe, a TOML file."""
+
+
+class _Preview(BaseModel):
     preview: Path | None = None
     """Also draw example pairs of every profile into this PNG."""
 
-    def cli_cmd(self) -> None:
-        """Runs the verb."""
-        from vcsharp_training import verbs
 
-        verbs.prepare(self, self.preview)
-
-
-class Distil(_FromRecipe):
-    """Train a student, or go on training it."""
+class Prepare(_FromRecipe, _Preview):
+    """Cut the crop bank of a recipe."""
 
     def cli_cmd(self) -> None:
         """Runs the verb."""
         from vcsharp_training import verbs
 
-        verbs.distil(self)
+        verbs.cut(self, self.preview)
+
+
+class PrepareReference(_FromReference, _Preview):
+    """Cut the crop bank of a recipe."""
+
+    def cli_cmd(self) -> None:
+        """Runs the verb."""
+        from vcsharp_training import verbs
+
+        verbs.cut(self, self.preview)
+
+
+class Distil(_FromRecipe, Extras):
+    """Train a student, or go on training it, from pictures to the model's folder."""
+
+    export: bool = True
+    """Whether to write and measure the model when it is trained."""
+
+    def cli_cmd(self) -> None:
+        """Runs the verb."""
+        from vcsharp_training import verbs
+
+        verbs.distil(self, self.recipe, self, ship=self.export)
+
+
+class DistilReference(_FromReference):
+    """Train a student on RGB, or go on training it."""
+
+    def cli_cmd(self) -> None:
+        """Runs the verb."""
+        from vcsharp_training import verbs
+
+        verbs.distil_reference(self)
 
 
 class Export(_FromRecipe, Extras):
@@ -73,21 +108,11 @@ class Export(_FromRecipe, Extras):
         verbs.export(self, self.recipe, self)
 
 
-class Run(_FromRecipe, Extras):
-    """Prepare, distil and export in one go."""
-
-    def cli_cmd(self) -> None:
-        """Runs the verbs."""
-        from vcsharp_training import verbs
-
-        verbs.prepare(self, None)
-        verbs.distil(self)
-        verbs.export(self, self.recipe, self)
+class Run(Distil):
+    """The same as distil."""
 
 
-class App(BaseSettings):
-    """Train, quantise, export and measure students of vcsharp."""
-
+class _App(BaseSettings):
     model_config = SettingsConfigDict(
         cli_prog_name="vcsharp-train",
         cli_kebab_case=True,
@@ -98,21 +123,51 @@ class App(BaseSettings):
         extra="forbid",
     )
 
-    run: CliSubCommand[Run]
-    prepare: CliSubCommand[Prepare]
-    distil: CliSubCommand[Distil]
-    export: CliSubCommand[Export]
-    evaluate: CliSubCommand[Evaluate]
-
     def cli_cmd(self) -> None:
         """Hands over to the chosen verb."""
         CliApp.run_subcommand(self)
 
 
-def _recipe_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """The recipe named on the command line as values of its verb, below the flags in rank."""
+class App(_App):
+    """Train, quantise, export and measure students of vcsharp."""
+
+    run: CliSubCommand[Run]
+    prepare: CliSubCommand[Prepare]
+    distil: CliSubCommand[Distil]
+    export: CliSubCommand[Export]
+    evaluate: CliSubCommand[Evaluate]
+    teacher: CliSubCommand[Teacher]
+
+
+class ReferenceApp(_App):
+    """What can be done with the recipe of a student on RGB."""
+
+    prepare: CliSubCommand[PrepareReference]
+    distil: CliSubCommand[DistilReference]
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """The chosen verb, with the values of the recipe named on the command line below its flags.
+
+    A recipe with a `[student]` table has other keys, and so other flags.
+    """
     paths = [Path(argument) for argument in arguments[1:] if argument.endswith(".toml")]
-    return {arguments[0]: read_toml(paths[0])} if paths else {}
+    values = read_toml(paths[0]) if paths else {}
+    app = ReferenceApp if "student" in values else App
+    if paths and arguments[0] not in app.model_fields:
+        raise RecipeError(
+            f"'{arguments[0]}' is not for '{paths[0]}'; that can be given to "
+            f"{' and '.join(app.model_fields)}"
+        )
+    CliApp.run(app, cli_args=list(arguments), **(_below_verbs(arguments, values) if paths else {}))
+
+
+def _below_verbs(arguments: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values under the verb that takes them; `teacher train RECIPE` has two."""
+    verbs = takewhile(lambda word: not word.startswith("-") and Path(word).suffix == "", arguments)
+    for verb in reversed(list(verbs)):
+        values = {verb: values}
+    return values
 
 
 def _one_line(error: ValidationError) -> str:
@@ -130,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        CliApp.run(App, cli_args=arguments, **_recipe_values(arguments))
+        _run(arguments)
     except (ValidationError, SettingsError) as error:
         text = (
             _one_line(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]

@@ -58,3 +58,8 @@ class Processes:
     def wait(self) -> None:
         """Returns once every process has come here."""
         self._accelerator.wait_for_everyone()
+
+    def leave(self) -> None:
+        """Ends the group; torch complains at exit about one that nobody ended."""
+        if self.count > 1:
+            self._accelerator.state.destroy_process_group()

@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vcsharp_training import bank as banks
 from vcsharp_training import distil, drawn, lessons, loop, losses, sampling, students, validate
 from vcsharp_training.bank import Bank
-from vcsharp_training.errors import DataError, RecipeError
+from vcsharp_training.errors import CheckpointError, DataError, RecipeError
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.loop_settings import LoopSettings
 from vcsharp_training.processes import Processes
@@ -167,6 +170,19 @@ def train(
     student = wanted.student.cpu()
     student.load_state_dict(loop.load(folder / "best.pt", run)["averaged"])
     return student.eval()
+
+
+def save(recipe: ReferenceRecipe, student: RgbStudent) -> Path:
+    """Writes the student into the run's folder, with the settings that build it; returns the file.
+
+    Raises CheckpointError if it cannot be written.
+    """
+    path = recipe.work / recipe.name / "student.safetensors"
+    try:
+        save_file(student.state_dict(), path, {"student": recipe.student.model_dump_json()})
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write '{path}': {error}; make room and run again") from error
+    return path
 
 
 def shrunk(recipe: ReferenceRecipe) -> tuple[ReferenceRecipe, Bank]:

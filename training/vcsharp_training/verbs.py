@@ -1,51 +1,140 @@
-"""What the verbs of `vcsharp-train` do, with progress for people on stderr."""
+"""What `distil`, `export` and `run` of `vcsharp-train` do, with progress for people on stderr."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from vcsharp_training import bank, preview, progress
+from vcsharp_training import bank as banks
+from vcsharp_training import checkpoint, drawn, images, plots, prepare, progress, reference
 from vcsharp_training import distil as training
 from vcsharp_training import export as exporting
+from vcsharp_training.errors import DataError
+from vcsharp_training.loop import Listener, Report, no_listener
 from vcsharp_training.measuring import Extras
-from vcsharp_training.recipe import Recipe
+from vcsharp_training.processes import Processes
+from vcsharp_training.recipe import Recipe, RunSettings
+from vcsharp_training.reference_recipe import ReferenceRecipe
+
+DRAWN_TRAIN, DRAWN_DEV = 12, 4
+"""Pictures drawn where a recipe asks for generated ones."""
+
+Run = TypeVar("Run", bound=RunSettings)
 
 
-def prepare(recipe: Recipe, preview_file: Path | None) -> None:
+def cut(recipe: RunSettings, preview: Path | None = None) -> None:
     """Cuts the crop bank, unless it is there already."""
-    folder = recipe.bank_folder
-    if bank.is_current(folder, recipe.data, recipe.bank, recipe.seed):
-        progress.say(f"the crop bank in '{folder}' is up to date")
-    else:
-        with progress.bar("cutting crops") as bar:
-            bank.build(
-                folder,
-                recipe.data,
-                recipe.bank,
-                seed=recipe.seed,
-                workers=recipe.workers,
-                progress=bar,
-            )
-    if preview_file:
-        preview.draw(bank.load(folder), preview_file)
-        progress.say(f"wrote examples to '{preview_file}'")
+    prepare.prepare(with_pictures(recipe), preview)
 
 
-def distil(recipe: Recipe) -> None:
-    """Both phases of training."""
-    crops = bank.load(recipe.bank_folder)
-    with progress.bar("training float") as bar:
-        plain = training.train_float(recipe, crops, _listener(bar))
-    with progress.bar("training int8") as bar:
-        training.train_quantised(recipe, crops, plain, _listener(bar))
+def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> None:
+    """From pictures to a model: bank, both phases, and the model's folder if it is to `ship`.
+
+    Raises DataError before anything is trained if there is nothing to train or to measure on.
+    """
+    recipe = with_pictures(recipe)
+    if ship:
+        _check_dev(recipe)
+    with _group(recipe) as group:
+        crops = _bank(recipe, group)
+        with _phase("float", recipe, group) as listener:
+            plain = training.train_float(recipe, crops, listener)
+        with _phase("qat", recipe, group) as listener:
+            training.train_quantised(recipe, crops, plain, listener)
+        if ship and group.is_main:
+            export(recipe, recipe_path, extras)
 
 
-def _listener(bar: progress.Bar) -> training.Listener:
+def distil_reference(recipe: ReferenceRecipe) -> None:
+    """Trains a student on RGB; with `smoke`, a small one on drawn pictures, saying so."""
+    crops = None
+    if recipe.smoke:
+        recipe, crops = reference.shrunk(recipe)
+        progress.say(
+            "SMOKE RUN: drawn pictures, a narrow student, a teacher and a VGG with RANDOM weights; "
+            "what comes out is of no use"
+        )
+    recipe = with_pictures(recipe)
+    with _group(recipe) as group:
+        crops = _bank(recipe, group) if crops is None else crops
+        with _phase(reference.PHASE, recipe, group) as listener:
+            student = reference.train(recipe, bank=crops, listener=listener)
+        if group.is_main:
+            file = reference.save(recipe, student)
+            progress.say(f"wrote '{file}' ({reference.students.parameters(student):,} parameters)")
+
+
+def export(recipe: Recipe, recipe_path: Path, extras: Extras) -> None:
+    """Writes, measures and describes the model."""
+    recipe = with_pictures(recipe)
+    model = training.load_quantised(recipe)
+    with progress.bar("measuring") as bar:
+        card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar, extras)
+    progress.say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
+
+
+def with_pictures(recipe: Run) -> Run:
+    """The recipe with folders of drawn pictures in the place of `generated`."""
+    places, folder = dict[str, Path](), recipe.work / recipe.name / "pictures"
+    if recipe.data == drawn.GENERATED:
+        places["data"] = drawn.write(folder / "train", DRAWN_TRAIN, recipe.seed)
+    if recipe.dev == drawn.GENERATED:
+        places["dev"] = drawn.write(folder / "dev", DRAWN_DEV, recipe.seed + 1)
+    return recipe.model_copy(update=places)
+
+
+def _check_dev(recipe: Recipe) -> None:
+    try:
+        images.find_images(recipe.dev)
+    except DataError as error:
+        raise DataError(
+            f"{error} (--dev: what the trained student is measured on; "
+            "--export false trains without measuring)"
+        ) from error
+
+
+@contextmanager
+def _group(recipe: RunSettings) -> Iterator[Processes]:
+    """The processes that train together, for as long as they do."""
+    group = Processes(recipe.device)
+    try:
+        yield group
+    finally:
+        group.leave()
+
+
+def _bank(recipe: RunSettings, group: Processes) -> banks.Bank:
+    """The recipe's crops; one process cuts them if need be.
+
+    Crops whose pictures have gone from this machine are taken as they are.
+    """
+    has_crops = (recipe.bank_folder / "index.json").is_file()
+    if group.is_main and (recipe.data.is_dir() or not has_crops):
+        prepare.prepare(recipe)
+    group.wait()
+    return banks.load(recipe.bank_folder)
+
+
+@contextmanager
+def _phase(name: str, recipe: RunSettings, group: Processes) -> Iterator[Listener]:
+    """A bar while it trains, and its curves as a picture when it is done."""
+    if not group.is_main:
+        yield no_listener
+        return
+    with progress.bar(f"training {name}") as bar:
+        yield _listener(bar)
+    folder = recipe.phase_folder(name)
+    plots.training_curves(checkpoint.load(folder / "last.pt")["history"], folder / "curves.png")
+
+
+def _listener(bar: progress.Bar) -> Listener:
     """Moves the bar; where there is no terminal to draw one, a line at each validation instead."""
     last_score_db = -math.inf
 
-    def tell(now: training.Report) -> None:
+    def tell(now: Report) -> None:
         nonlocal last_score_db
         note = f"loss {now.loss:.5f}, validation {now.score_db:+.3f} dB"
         bar(now.step, now.steps, note)
@@ -56,16 +145,8 @@ def _listener(bar: progress.Bar) -> training.Listener:
     return tell
 
 
-def export(recipe: Recipe, recipe_path: Path, extras: Extras) -> None:
-    """Writes, measures and describes the model."""
-    model = training.load_quantised(recipe)
-    with progress.bar("measuring") as bar:
-        card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar, extras)
-    progress.say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
-
-
 def _in_repository(recipe_path: Path) -> str:
     """The path as the card states it: from `training/` on; no machine's folders are told."""
-    parts = recipe_path.parts
+    parts = recipe_path.resolve().parts
     start = len(parts) - 1 - parts[::-1].index("training") if "training" in parts else -1
     return "/".join(parts[start:])
