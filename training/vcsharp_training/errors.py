@@ -21,3 +21,7 @@ class CheckpointError(VcsharpError, ValueError):
 
 class DivergedError(VcsharpError, ArithmeticError):
     """The loss or its gradient stopped being a number; the last good state is kept."""
+
+
+class TeacherError(VcsharpError, ValueError):
+    """A teacher is not good enough to teach."""
