@@ -4,6 +4,7 @@
     vcsharp-train prepare RECIPE.toml [--preview grid.png]  only cut the crop bank
     vcsharp-train export RECIPE.toml                        only write and measure the model
     vcsharp-train evaluate --models nano --data DIR         measure models beside the baselines
+    vcsharp-train teacher list                              teachers; check, train and use one
 
 Flags > recipe > defaults. Figures go to stdout, everything for people to stderr.
 """
