@@ -209,6 +209,7 @@ def panel(telemetry: Telemetry, total_frames: int | None, width: int) -> Rendera
         ("sinks", ", ".join(facts.sinks)),
         ("model", f"{facts.model} on {facts.device} ({facts.backend}), tiles {facts.tile}"),
         ("picture", f"{facts.size}   {fps_in:.1f} fps in   {fps_out:.1f} fps out"),
+        *_tiles(now, telemetry.step),
         ("latency", f"p50 {now.latency_ms['p50']:.1f} ms   p95 {now.latency_ms['p95']:.1f} ms"),
         ("stages", stages),
         ("frames", _counts(now)),
@@ -222,6 +223,14 @@ def panel(telemetry: Telemetry, total_frames: int | None, width: int) -> Rendera
     body = grid if total_frames is None else Group(grid, _progress(now, total_frames))
     title = Text(one_line(f"vcsharp - {telemetry.status} - {_clock(now.seconds)}"))
     return Panel(body, title=title, title_align="left", width=width, subtitle="Ctrl-C ends")
+
+
+def _tiles(now: Statistics, step: str) -> list[tuple[str, str]]:
+    """A row only where not every tile is computed in every frame."""
+    words = [step] if step else []
+    if now.kept_percent:
+        words.append(f"{now.kept_percent:.0f} % unchanged, kept")
+    return [("tiles", "; ".join(words))] if words else []
 
 
 def _progress(now: Statistics, total_frames: int) -> RenderableType:

@@ -24,12 +24,12 @@ from vcsharp.console import RunView, make_view
 from vcsharp.demand import Demand
 from vcsharp.dress import Dressed, Look
 from vcsharp.engine.live import LiveEngine
-from vcsharp.engine.worker import Engine, choose, has_nvidia
+from vcsharp.engine.worker import Engine, has_nvidia
 from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, VcsharpError
 from vcsharp.faults import FaultLog
 from vcsharp.frame import Color, Frame
 from vcsharp.handles import Handles
-from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live
+from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live, make_engine
 from vcsharp.notify import Notifier, inherited
 from vcsharp.overlay import with_line
 from vcsharp.pipeline import Pipeline, Plan
@@ -178,10 +178,9 @@ class _Run:
 
     def _choose_engine(self) -> Engine:
         wish = self._settings
-        engine = choose(
-            wish.model, wish.device, wish.backend, wish.precision, wish.threads, wish.tile
-        )
+        engine = make_engine(wish, wish.model, wish.device)
         engine.strength = wish.strength
+        engine.on_tiles = lambda t: self._telemetry.tiles(t.computed, t.kept, t.passed)
         return engine
 
     def _tell_engine(self) -> None:

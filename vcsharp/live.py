@@ -9,10 +9,14 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Self
 
+from vcsharp import catalogue
 from vcsharp.demand import Demand
 from vcsharp.dress import Dressed, Look
+from vcsharp.engine.governor import Decision, Tier
 from vcsharp.engine.live import LiveEngine
-from vcsharp.engine.worker import choose
+from vcsharp.engine.machine import usable_cores
+from vcsharp.engine.pilot import LoadMeter, Pilot, words
+from vcsharp.engine.worker import DEFAULT_MODEL, Engine, choose
 from vcsharp.faults import FaultLog
 from vcsharp.handles import Handles
 from vcsharp.settings import RunSettings
@@ -88,6 +92,7 @@ class Live(Handles):
     def started(self, stream: StreamFormat, description: str) -> None:
         """See `Handles.started`."""
         super().started(stream, description)
+        self.engine.pace(float(stream.fps))
         self._announced = description
 
     def _demand(self, sinks: Sequence[Dressed]) -> Demand:
@@ -101,15 +106,35 @@ class Live(Handles):
     def _make_engine(self) -> LiveEngine:
         wish = self._settings
         return LiveEngine(
-            lambda model, device: choose(
-                model, device, wish.backend, wish.precision, wish.threads, wish.tile
-            ),
+            self._build_engine,
             wish.model,
             wish.device,
             strength=wish.strength,
+            pilot=self._make_pilot(),
             on_fault=lambda why: self._faults.add("engine", why),
             on_change=self._engine_changed,
         )
+
+    def _build_engine(self, model: str, device: str) -> Engine:
+        engine = make_engine(self._settings, model, device)
+        engine.on_tiles = lambda t: self._telemetry.tiles(t.computed, t.kept, t.passed)
+        return engine
+
+    def _make_pilot(self) -> Pilot:
+        wish = self._settings
+        return Pilot(
+            _tiers,
+            LoadMeter(usable_cores()),
+            active=wish.governor == "auto",
+            cpu_limit=wish.cpu_limit / 100 if wish.cpu_limit else None,
+            on_step=self._stepped,
+        )
+
+    def _stepped(self, decision: Decision) -> None:
+        """Told by the engine's thread."""
+        what = words(decision)
+        self._telemetry.stepped(up=decision.cause == "room", words=what)
+        self._announce(f"engine: {what or f'{decision.step.model} sharpens the whole picture'}")
 
     def _make_source(self, spec: str) -> Source:
         first, self._first = self._first, None
@@ -168,6 +193,24 @@ class Live(Handles):
 
     def _wake(self) -> None:
         self.source.release(SourceState.ASLEEP)
+
+
+def make_engine(wish: RunSettings, model: str, device: str) -> Engine:
+    """An engine for a run with these settings. Raises what `choose` raises."""
+    return choose(
+        model, device, wish.backend, wish.precision, wish.threads, wish.tile, wish.change_threshold
+    )
+
+
+def _tiers() -> tuple[list[Tier], str]:
+    """The students that `auto` may take, and the one to begin with."""
+    shipped = catalogue.packaged_folder()
+    tiers = [
+        Tier(model.card.name, model.card.mac_per_px)
+        for model in catalogue.every()
+        if (shipped / model.card.name).is_dir()
+    ]
+    return tiers, DEFAULT_MODEL
 
 
 def _status_words(status: SourceStatus) -> str:

@@ -60,6 +60,16 @@ def _device(value: str) -> str:
     return value
 
 
+def _percent(value: object) -> object:
+    return value.strip().removesuffix("%") if isinstance(value, str) else value
+
+
+def _tile(value: int) -> int:
+    if value and (value < 64 or value > 4096 or value % 8):
+        raise ValueError("should be 0 or a multiple of 8 from 64 to 4096")
+    return value
+
+
 def _expanded(value: Path) -> Path:
     try:
         return value.expanduser()
@@ -72,6 +82,7 @@ def _listed(value: object) -> object:
     return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
 
 
+Percent = Annotated[float, BeforeValidator(_percent), Field(ge=1, le=100, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 TextList = Annotated[list[Text], NoDecode, BeforeValidator(_listed), Field(min_length=1)]
@@ -113,8 +124,8 @@ class EngineSettings(Settings):
     """Settings of the sharpening itself."""
 
     model: Annotated[Text, _metavar("NAME")] = "auto"
-    """The network: `auto` (at present always nano), a name that `vcsharp models` lists, the path of
-    a model's folder, or `none` to pass the picture through."""
+    """The network: `auto` (the best one that this machine runs in time), a name that
+    `vcsharp models` lists, the path of a model's folder, or `none` to pass the picture through."""
     strength: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
     """How much of the network's correction is added: 0 none (the picture stays as it is), 1 as
     trained, 2 twice as much."""
@@ -129,9 +140,9 @@ class EngineSettings(Settings):
     reference."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads of the network; 0 takes all cores."""
-    tile: int = Field(512, ge=64, le=4096, multiple_of=8)
-    """Edge of the tiles in pixels, a multiple of 8. Larger tiles take more memory; the picture is
-    the same."""
+    tile: Annotated[int, AfterValidator(_tile)] = 0
+    """Edge of the tiles in pixels, a multiple of 8 from 64 to 4096; 0 takes what was measured to be
+    fastest here, else 512. The picture is the same."""
 
 
 class ProgramSettings(Settings):
@@ -151,6 +162,7 @@ class RunSettings(ProgramSettings, EngineSettings):
         "source": "in and out",
         "size": "picture",
         "model": "sharpening",
+        "governor": "keeping up",
         "on_demand": "as a daemon",
         "frames": "length of the run",
         "preview_port": "details",
@@ -181,6 +193,18 @@ class RunSettings(ProgramSettings, EngineSettings):
     compare: Literal["off", "split", "side"] = "off"
     """Show before and after, in the preview and in files: `split` in one picture, `side` by
     side."""
+
+    governor: Literal["auto", "off"] = "auto"
+    """What a live run does where the machine cannot hold the rate with the model `auto`: takes a
+    smaller network, then sharpens a part of the picture, at last nothing, and comes back when there
+    is room. `off` drops frames instead."""
+    cpu_limit: Annotated[Percent | None, _metavar("PERCENT")] = None
+    """Share of the machine's cores that a live run may use on average, like 50%; kept in the same
+    way, for every model. Default: no limit."""
+    change_threshold: int = Field(0, ge=0, le=64)
+    """Parts of the picture in which no sample changed by more than so many levels keep their last
+    result. 0: only where every byte is the same, so that the picture is what it would be anyway; 4
+    to 12 let a camera's noise pass for no change."""
 
     on_demand: Literal["auto", "off"] = "auto"
     """`auto`: while no program looks at the virtual camera, the real camera is closed (its light

@@ -282,6 +282,7 @@ class Steering:
             device=facts.device,
             backend=facts.runtime,
             restarts=status.restarts,
+            share=status.share,
         )
 
     def _figures(self) -> Figures:
@@ -299,6 +300,9 @@ class Steering:
             stage_ms=now.stage_ms,
             cpu_percent=self._cpu.percent(),
             rss_mib=now.rss_mib,
+            tiles=now.tiles,
+            kept_percent=now.kept_percent,
+            steps=now.steps,
         )
 
 

@@ -23,6 +23,8 @@ WINDOW_FRAMES = 600
 RATE_WINDOW_S = 2.0
 """Time over which the live frame rates are measured."""
 
+TILE_WINDOW_FRAMES = 60
+TILE_FATES = ("computed", "kept", "passed")
 STAGES = ("capture", "engine", "sink")
 BOUNDS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.033, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the histograms' buckets: 16 and 33 ms are a frame at 60 and 30 fps."""
@@ -50,6 +52,13 @@ class Statistics:
     backend: str
     size: str
     tile: str
+    tiles: dict[str, int]
+    """Tiles `computed`, `kept` (unchanged, so their last result was taken) and `passed` on as they
+    came, because there was no time."""
+    kept_percent: float
+    """Of the last 60 frames' tiles: how many were kept."""
+    steps: dict[str, int]
+    """How often the governor went `down` to less sharpening, and `up` again."""
     version: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,11 +133,30 @@ class _Timings:
         return Histogram(tuple(accumulate(self._buckets)), self._sum_s)
 
 
+class _Tiles:
+    """What became of the tiles, in all and in the last frames. The owner holds the lock."""
+
+    def __init__(self) -> None:
+        self.total = dict.fromkeys(TILE_FATES, 0)
+        self._last: deque[tuple[int, int]] = deque(maxlen=TILE_WINDOW_FRAMES)
+
+    def add(self, *counts: int) -> None:
+        for fate, count in zip(TILE_FATES, counts, strict=True):
+            self.total[fate] += count
+        self._last.append((counts[TILE_FATES.index("kept")], sum(counts)))
+
+    def kept_percent(self) -> float:
+        kept = sum(kept for kept, _ in self._last)
+        return round(100 * kept / max(1, sum(count for _, count in self._last)), 1)
+
+
 @dataclass(slots=True)
 class _Counters:
     frames_in: int = 0
     frames_out: int = 0
     frames_repeated: int = 0
+    tiles: _Tiles = field(default_factory=_Tiles)
+    steps: dict[str, int] = field(default_factory=lambda: {"down": 0, "up": 0})
     timings: dict[str, _Timings] = field(
         default_factory=lambda: {name: _Timings() for name in (*STAGES, "latency")}
     )
@@ -142,7 +170,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._counters = _Counters()
         self._rate_in, self._rate_out = RateMeter(), RateMeter()
-        self._status = "starting"
+        self._status, self._step = "starting", ""
         self._inboxes: list[Channel[Any]] = []
         self._outboxes: list[Channel[Any]] = []
         self._process = psutil.Process()
@@ -175,6 +203,22 @@ class Telemetry:
         """A paced sink sent the last frame again."""
         with self._lock:
             self._counters.frames_repeated += 1
+
+    def tiles(self, computed: int, kept: int, passed: int) -> None:
+        """What became of one frame's tiles; see `Statistics.tiles`."""
+        with self._lock:
+            self._counters.tiles.add(computed, kept, passed)
+
+    def stepped(self, *, up: bool, words: str) -> None:
+        """The governor changed how much is sharpened; `words` say what is left out, if anything."""
+        with self._lock:
+            self._counters.steps["up" if up else "down"] += 1
+            self._step = words
+
+    @property
+    def step(self) -> str:
+        """What the governor leaves out now, in words; empty where that is nothing."""
+        return self._step
 
     def count_drops_of(
         self, inboxes: Sequence[Channel[Any]], outboxes: Sequence[Channel[Any]]
@@ -242,6 +286,9 @@ class Telemetry:
                 backend=self.facts.backend,
                 size=self.facts.size,
                 tile=self.facts.tile,
+                tiles=dict(counters.tiles.total),
+                kept_percent=counters.tiles.kept_percent(),
+                steps=dict(counters.steps),
                 version=vcsharp.__version__,
             )
 

@@ -100,6 +100,14 @@ def test_the_panel_shows_every_figure() -> None:
     assert "left" not in text
 
 
+def test_the_panel_tells_of_kept_tiles_and_of_what_is_left_out() -> None:
+    telemetry = busy()
+    assert "tiles " not in drawn(telemetry, None).replace("tiles 12", "")
+    telemetry.tiles(3, 9, 0)
+    telemetry.stepped(up=False, words="half of the tiles")
+    assert "half of the tiles; 75 % unchanged, kept" in drawn(telemetry, None)
+
+
 @pytest.mark.parametrize("width", [40, 80, 96])
 def test_the_panel_keeps_its_shape(width: int) -> None:
     long = RunFacts(source="rtsp://camera/" + "x" * 200, sinks=("[bold]", "two\nlines"))

@@ -32,7 +32,7 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(
     monkeypatch.setenv("VCSHARP_FPS", "20")
     monkeypatch.setenv("VCSHARP_STRENGTH", "0.2")
     found = settings.load(RunSettings, {"fps": "30"})
-    assert (found.fps, found.strength, found.size, found.tile) == (30, 0.2, "640x360", 512)
+    assert (found.fps, found.strength, found.size, found.tile) == (30, 0.2, "640x360", 0)
 
 
 def test_the_config_flag_beats_the_config_variable_beats_the_home_file(
@@ -143,8 +143,11 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("open_browser", "maybe", "'auto', 'yes' or 'no'"),
         ("threads", "-1", "greater than or equal to 0"),
         ("tile", "100", "multiple of 8"),
-        ("tile", "32", "greater than or equal to 64"),
-        ("tile", "8192", "less than or equal to 4096"),
+        ("tile", "32", "from 64 to 4096"),
+        ("tile", "8192", "from 64 to 4096"),
+        ("cpu_limit", "101%", "less than or equal to 100"),
+        ("cpu_limit", "half", "valid number"),
+        ("change_threshold", "-1", "greater than or equal to 0"),
         ("source", "", "at least 1 character"),
         ("stats", "~nobody-of-that-name/s.json", "home"),
     ],

@@ -209,6 +209,9 @@ def first_state() -> State:
             stage_ms={"capture": 2.1, "engine": 9.7, "sink": 1.4},
             cpu_percent=84.2,
             rss_mib=212.4,
+            tiles={"computed": 20000, "kept": 7000, "passed": 12},
+            kept_percent=26.0,
+            steps={"down": 2, "up": 1},
         ),
         faults=[],
     )

@@ -54,7 +54,13 @@ def test_the_figures_of_the_state_are_told(runtime, telemetry):
     runtime.update(
         paused=True,
         source={"reconnects": 3, "stalls": 5},
-        engine={"restarts": 2, "model": "deep", "device": "cuda:1", "backend": "torch fp16"},
+        engine={
+            "share": 0.25,
+            "restarts": 2,
+            "model": "deep",
+            "device": "cuda:1",
+            "backend": "torch fp16",
+        },
     )
     found = samples(runtime, telemetry)
     figures = runtime.state().figures
@@ -72,6 +78,10 @@ def test_the_figures_of_the_state_are_told(runtime, telemetry):
         ("vcsharp_wanted",): 1,
         ("vcsharp_uptime_seconds",): 75,
         ("vcsharp_fps",): 30,
+        ("vcsharp_engine_share",): 0.25,
+        ("vcsharp_governor_steps_total", "down"): 2,
+        ("vcsharp_governor_steps_total", "up"): 1,
+        ("vcsharp_tiles_total", "kept"): 7000,
         ("vcsharp_strength",): 1,
     }
     assert {key: found[key] for key in expected} == expected

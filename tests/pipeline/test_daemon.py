@@ -19,6 +19,7 @@ from .process import command, environment, spawned, started, vcsharp
 STATISTICS = {
     "frames_in", "frames_out", "frames_dropped", "frames_repeated", "seconds", "fps", "latency_ms",
     "stage_ms", "cpu_percent", "rss_mib", "model", "device", "backend", "size", "tile", "version",
+    "tiles", "kept_percent", "steps",
 }  # fmt: skip
 
 

@@ -49,6 +49,26 @@ def test_of_several_outputs_the_worst_counts_for_drops():
     assert telemetry.snapshot().frames_dropped == 5 + 3
 
 
+def test_tiles_are_summed_and_their_share_is_of_the_last_frames():
+    telemetry = Telemetry()
+    assert telemetry.snapshot().kept_percent == 0
+    for _ in range(100):
+        telemetry.tiles(12, 0, 0)
+    for _ in range(60):
+        telemetry.tiles(2, 9, 1)
+    figures = telemetry.snapshot()
+    assert figures.tiles == {"computed": 1320, "kept": 540, "passed": 60}
+    assert figures.kept_percent == 75
+
+
+def test_steps_are_counted_and_the_last_words_stay():
+    telemetry = Telemetry()
+    telemetry.stepped(up=False, words="half of it")
+    assert telemetry.step == "half of it"
+    telemetry.stepped(up=True, words="")
+    assert (telemetry.step, telemetry.snapshot().steps) == ("", {"down": 1, "up": 1})
+
+
 def test_stages_are_timed_by_the_clock_they_name():
     telemetry = Telemetry()
     with telemetry.timed("capture", time.thread_time):

@@ -99,6 +99,8 @@ def _rows(state: State) -> Iterator[tuple[str, str, str]]:
     yield "picture", state.size or "none yet", f"{state.fps:g} fps, {drawn}"
     yield "rate", f"{now.fps_out:.1f} fps", f"{now.fps_in:.1f} fps in, {_losses(state)}"
     yield "delay", f"{state.delay_ms:.0f} ms", f"95 of 100 within {now.latency_ms['p95']:.0f} ms"
+    if now.kept_percent:
+        yield "tiles", f"{now.kept_percent:.0f} %", "unchanged, their last result is kept"
     yield "load", f"{now.cpu_percent:.0f} %", f"of a core, {now.rss_mib:.0f} MiB"
 
 

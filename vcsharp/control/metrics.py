@@ -118,6 +118,19 @@ def _engine(state: State) -> Iterator[Metric]:
     yield _counter(
         "engine_restarts", "Times that the engine was built again after a fault.", engine.restarts
     )
+    yield _gauge("engine_share", "Share of the tiles that may be sharpened.", engine.share)
+    yield _labelled(
+        "governor_steps",
+        "Times that the governor sharpened less, or more again.",
+        "direction",
+        state.figures.steps,
+    )
+    yield _labelled(
+        "tiles",
+        "Tiles that were computed, kept unchanged, or passed on for lack of time.",
+        "fate",
+        state.figures.tiles,
+    )
     yield _info(
         "engine",
         "What sharpens: model, device, runtime and precision.",
@@ -160,6 +173,13 @@ def _program(state: State) -> Iterator[Metric]:
 
 def _counter(name: str, what: str, value: float) -> Metric:
     return CounterMetricFamily(f"vcsharp_{name}", what, value)
+
+
+def _labelled(name: str, what: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"vcsharp_{name}", what, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

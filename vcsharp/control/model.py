@@ -52,6 +52,8 @@ class EngineView(_Plain):
     """Runtime and precision: `onnxruntime int8`."""
     restarts: int = 0
     """How often it was built again after a fault."""
+    share: float = 1.0
+    """Of a frame's tiles that may be sharpened, 0..1; less where there is no time for all."""
 
 
 class SinkView(_Plain):
@@ -81,6 +83,12 @@ class Figures(_Plain):
     cpu_percent: float
     """Of one core, since the last time the figures were asked for, at least a second ago."""
     rss_mib: float
+    tiles: dict[str, int] = Field(default_factory=dict)
+    """Tiles `computed`, `kept` because nothing in them changed, and `passed` on unsharpened."""
+    kept_percent: float = 0.0
+    """Of the last 60 frames' tiles."""
+    steps: dict[str, int] = Field(default_factory=dict)
+    """How often the governor went `down` to less sharpening, and `up` again."""
 
 
 class Fault(_Plain):

@@ -159,13 +159,14 @@ def choose(
         backend: `auto`, `ort`, `torch`.
         precision: `auto`, `int8`, `fp32`, `fp16`.
         threads: CPU threads; 0 means one per core at hand.
-        tile_px: edge of the largest tile.
+        tile_px: edge of the largest tile; 0 is `TILE_PX`.
         change_threshold: see `Engine`.
 
     Raises:
         ModelError: the model is damaged; ModelNotFoundError: there is none of that name.
         BackendUnavailableError: nothing that was asked for can run here; all reasons joined.
     """
+    tile_px = tile_px or TILE_PX
     if model == NO_MODEL:
         return Engine(NullBackend(), None, tile_px)
     found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)

@@ -48,7 +48,10 @@ export function sourceWords(source) {
 const ENGINE = {
   loading: ["busy", () => "Network is being loaded; pictures pass as they are"],
   ready: ["good", (engine) =>
-    engine.model === "none" ? "No sharpening: pictures pass as they are" : `${capital(engine.model)} is sharpening`],
+    engine.model === "none" ? "No sharpening: pictures pass as they are"
+      : engine.share === 0 ? "No time to sharpen: pictures pass as they are"
+        : engine.share < 1 ? `${capital(engine.model)} sharpens a part of the picture`
+          : `${capital(engine.model)} is sharpening`],
   fallback: ["bad", (engine) => `${capital(engine.model)} is sharpening, but not where it should`],
   failed: ["bad", () => "Sharpening has failed: pictures pass as they are"],
   released: ["off", () => "Network is put away: nobody needs it"],
