@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliApp, CliPositionalArg, CliSubCommand
 
 from vcsharp_training.teachers.settings import Device, TeacherRecipe
 
 
-class List(BaseModel):
+class _Verb(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class List(_Verb):
     """Print every teacher: task, parameters, licence, and whether its file is there."""
 
     weights: Path = Path("weights")
@@ -23,7 +27,7 @@ class List(BaseModel):
         verbs.list_all(self.weights)
 
 
-class Check(BaseModel):
+class Check(_Verb):
     """Load a teacher and print what it makes of a drawn picture, or of held-out ones."""
 
     name: CliPositionalArg[str]
@@ -59,7 +63,7 @@ class Train(TeacherRecipe):
         verbs.train(self)
 
 
-class Cache(BaseModel):
+class Cache(_Verb):
     """Write a teacher's pictures of every crop of a bank; goes on where it stopped."""
 
     name: CliPositionalArg[str]
