@@ -67,7 +67,7 @@ def test_no_round_is_begun_that_would_not_fit() -> None:
 
 def test_a_machine_too_slow_for_all_leaves_the_last_out_and_says_so() -> None:
     time, diary = start()
-    rounds = rounds_of(time, planted(time, diary, "a", "b", "c", least_s=6.0), seconds=10)
+    rounds = rounds_of(time, planted(time, diary, "a", "b", "c", least_s=8.0), seconds=10)
     rounds.run()
     assert [course.absent for course in rounds.courses] == ["", "", NO_TIME]
     assert [len(course.samples) for course in rounds.courses] == [1, 1, 0]

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 import vcsharp
+from vcsharp.engine.machine import cpu_name_and_flags, usable_cores
 from vcsharp.engine.worker import has_nvidia
 
 FLAGS = {
@@ -89,10 +90,10 @@ def run_quietly(argv: Sequence[str]) -> str:
 
 def this_machine(root: Path = Path("/"), run: Run = run_quietly) -> Machine:
     """Reads it from the kernel under `root` and from programs; never raises."""
-    facts = _cpuinfo(root)
+    cpu, flags = cpu_name_and_flags()
     return Machine(
-        cpu=facts.get("model name") or platform.processor() or platform.machine(),
-        flags=_flags(facts.get("flags") or facts.get("Features") or ""),
+        cpu=cpu,
+        flags=tuple(title for flag, title in FLAGS.items() if flag in flags),
         cores=usable_cores(),
         cores_total=os.cpu_count() or 1,
         cpu_quota=_quota(root),
@@ -104,24 +105,6 @@ def this_machine(root: Path = Path("/"), run: Run = run_quietly) -> Machine:
         version=vcsharp.__version__,
         commit=_commit(Path(vcsharp.__file__).resolve().parents[1], run),
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on; known without ONNX Runtime too."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _cpuinfo(root: Path) -> dict[str, str]:
-    """The entries of the first processor."""
-    lines = _read(root / "proc/cpuinfo").partition("\n\n")[0].splitlines()
-    pairs = (line.partition(":") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _flags(words: str) -> tuple[str, ...]:
-    present = set(words.split())
-    return tuple(title for flag, title in FLAGS.items() if flag in present)
 
 
 def _quota(root: Path) -> float | None:

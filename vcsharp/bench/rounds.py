@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 SHORTEST_TURN_S = 0.02
 PREPARING_SHARE = 0.6
 """Of the time: what is not prepared by then is left out."""
-OVERTIME = 1.1
+OVERTIME_S = 5.0
+"""Granted to the first round, so that also a very slow machine has something of most."""
 NO_TIME = "no time left; see --seconds and --only"
 RESERVE_S = 0.5
 """Kept back of the time, for putting the results together."""
@@ -131,7 +132,7 @@ class Rounds:
         self.done += 1
 
     def _turn(self, course: Course, turn_s: float) -> None:
-        if self.spent_s > OVERTIME * self._seconds:  # in the first round, of a very slow machine
+        if self.spent_s > self._seconds + OVERTIME_S:
             course.absent = "" if course.samples else NO_TIME
             return
         started_s = self._clock()
