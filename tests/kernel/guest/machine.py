@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.kernel.guest.report import OUT, until
+from tests.kernel.guest.report import OUT, SLOWER, until
 
 DEVICE = "/dev/video10"
 SYSFS = Path("/sys/class/video4linux/video10")
@@ -32,7 +32,7 @@ def shell(*command: object, timeout_s: float = 60) -> subprocess.CompletedProces
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=timeout_s,
+        timeout=timeout_s * SLOWER,
         check=False,
     )
 
@@ -98,7 +98,7 @@ class UsbCamera:
     def unplug(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(10 * SLOWER)
             self._process = None
             until(lambda: not any(Path("/dev").glob("v4l/by-id/*-index0")), 10)
 
@@ -186,12 +186,12 @@ class Daemon:
         began = time.monotonic()
         self.send(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s)
+            self._process.wait(timeout_s * SLOWER)
         return self.ended, time.monotonic() - began
 
     def kill(self) -> None:
         self.send(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(10 * SLOWER)
 
 
 def is_camera() -> bool:

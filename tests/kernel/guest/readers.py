@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.kernel.guest import pictures
 from tests.kernel.guest.machine import DEVICE
-from tests.kernel.guest.report import OUT, seconds_until
+from tests.kernel.guest.report import OUT, SLOWER, seconds_until
 
 
 @dataclass
@@ -72,7 +72,7 @@ def opencv(frames: int, *, timeout_s: float = 30, device: str = DEVICE) -> Seen:
     """Reads with OpenCV, as a script of a user would."""
     seen = Seen()
     capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
-    end = time.monotonic() + timeout_s
+    end = time.monotonic() + timeout_s * SLOWER
     try:
         if capture.isOpened():
             seen.width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -119,7 +119,7 @@ class Watcher:
 
 def first_number_after(began: float, timeout_s: float) -> float:
     """Seconds from `began` until OpenCV gets a picture of the camera, not a placeholder."""
-    end = time.monotonic() + timeout_s
+    end = time.monotonic() + timeout_s * SLOWER
     while time.monotonic() < end:
         capture = cv2.VideoCapture(DEVICE, cv2.CAP_V4L2)
         try:
@@ -146,7 +146,9 @@ def v4l2_ctl(frames: int, width: int, height: int) -> Seen:
     """Reads raw YU12 with `v4l2-ctl`, through mapped memory."""
     path = Path("/dev/shm/v4l2-ctl.yuv")
     command = ["v4l2-ctl", "-d", DEVICE, "--stream-mmap", f"--stream-count={frames}"]
-    subprocess.run([*command, f"--stream-to={path}"], capture_output=True, timeout=60, check=False)
+    subprocess.run(
+        [*command, f"--stream-to={path}"], capture_output=True, timeout=60 * SLOWER, check=False
+    )
     return _raw(path, width, height)
 
 
@@ -155,7 +157,9 @@ def ffmpeg(frames: int, width: int, height: int) -> Seen:
     path = Path("/dev/shm/ffmpeg.yuv")
     command = f"ffmpeg -v error -f v4l2 -i {DEVICE} -fps_mode passthrough -frames:v {frames}"
     output = ["-f", "rawvideo", "-y", str(path)]
-    subprocess.run([*command.split(), *output], capture_output=True, timeout=60, check=False)
+    subprocess.run(
+        [*command.split(), *output], capture_output=True, timeout=60 * SLOWER, check=False
+    )
     return _raw(path, width, height)
 
 

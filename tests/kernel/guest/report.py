@@ -12,6 +12,9 @@ from typing import NoReturn, TypeVar
 T = TypeVar("T")
 
 OUT = Path(os.environ.get("OUT", "/tmp/out"))
+SLOWER = 15 if "QEMU" in Path("/proc/cpuinfo").read_text() else 1
+"""An emulated processor is so many times slower than the machine's own; bounds give it that."""
+
 _STARTED = time.monotonic()
 _results: list[bool] = []
 
@@ -38,9 +41,14 @@ def finish() -> NoReturn:
     sys.exit(not all(_results))
 
 
+def within(took_s: float, bound_s: float) -> bool:
+    """Whether it took less than the bound, which an emulated processor may exceed in proportion."""
+    return took_s < bound_s * SLOWER
+
+
 def until(condition: Callable[[], T], timeout_s: float, period_s: float = 0.02) -> T | None:
     """The condition's first true value; None where it did not come in time."""
-    end = time.monotonic() + timeout_s
+    end = time.monotonic() + timeout_s * SLOWER
     while not (value := condition()):
         if time.monotonic() > end:
             return None

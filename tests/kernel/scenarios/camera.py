@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.kernel.guest import pictures, readers
 from tests.kernel.guest.machine import UsbCamera, daemon
-from tests.kernel.guest.report import OUT, check, finish, note
+from tests.kernel.guest.report import OUT, check, finish, note, within
 
 WIDTH, HEIGHT, FRAMES = 1920, 1080, 90
 MOST_TORN = 0.05
@@ -63,7 +63,7 @@ def main() -> None:
             note("ffmpeg reads")
             judge("ffmpeg", readers.ffmpeg(60, WIDTH, HEIGHT), before)
             status, took_s = running.stop()
-            check("stops", status == 0 and took_s < 2, f"status {status} in {took_s:.1f} s")
+            check("stops", status == 0 and within(took_s, 2), f"status {status} in {took_s:.1f} s")
     finish()
 
 

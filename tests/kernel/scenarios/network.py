@@ -12,7 +12,7 @@ import cv2
 from tests.kernel.guest import pictures
 from tests.kernel.guest.browser import Page
 from tests.kernel.guest.machine import Daemon, shell
-from tests.kernel.guest.report import OUT, check, finish, note, seconds_until
+from tests.kernel.guest.report import OUT, check, finish, note, seconds_until, within
 
 SPACE, HERE, THERE, PORT = "camera", "10.9.0.1", "10.9.0.2", 8554
 SIZE = (640, 360)
@@ -69,11 +69,11 @@ def breaks(page: Page, name: str, cut: list[str], mend: list[str]) -> None:
     """The placeholder comes soon after the cut, the camera soon after mending."""
     shell(*cut)
     gone_s = seconds_until(lambda: shows(page, "words"), 30)
-    check(f"{name}-placeholder", gone_s < 8, f"after {gone_s:.1f} s")
+    check(f"{name}-placeholder", within(gone_s, 8), f"after {gone_s:.1f} s")
     page.picture(name)
     shell(*mend)
     back_s = seconds_until(lambda: shows(page, "camera"), 40)
-    check(f"{name}-live-again", back_s < 15, f"after {back_s:.1f} s")
+    check(f"{name}-live-again", within(back_s, 15), f"after {back_s:.1f} s")
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
         check("comes-up", daemon.wait_writing(), daemon.said[-300:] if daemon.ended else "")
         check("label-listed", page.open_camera().get("label") == "vcsharp")
         first_s = seconds_until(lambda: shows(page, "camera"), 30)
-        check("live", first_s < 30, f"after {first_s:.1f} s")
+        check("live", within(first_s, 30), f"after {first_s:.1f} s")
         image = page.picture("live")
         error = pictures.bar_error(image) if image is not None else 255
         check("colour", error < 10, f"worst bar is {error:.1f} of 255 off")
@@ -97,10 +97,10 @@ def main() -> None:
         breaks(page, "cut", [*link, "down"], [*link, "up"])
         camera.kill()
         gone_s = seconds_until(lambda: shows(page, "words"), 30)
-        check("server-killed-placeholder", gone_s < 8, f"after {gone_s:.1f} s")
+        check("server-killed-placeholder", within(gone_s, 8), f"after {gone_s:.1f} s")
         camera.start()
         back_s = seconds_until(lambda: shows(page, "camera"), 40)
-        check("server-back-live", back_s < 20, f"after {back_s:.1f} s")
+        check("server-back-live", within(back_s, 20), f"after {back_s:.1f} s")
         seen = page.sample()
         check("track-lives", seen.state == "live", f"track {seen.state}")
         check("daemon-stops", daemon.stop()[0] == 0)
