@@ -55,16 +55,17 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("camera", RELEASES),
-    Scenario("chromium", RELEASES, 400),
-    Scenario("loopback", RELEASES, 300),
-    Scenario("unplug"),
     Scenario("cycles", timeout_s=600),
+    Scenario("chromium", RELEASES, 400),
     Scenario("service"),
-    Scenario("doctor"),
     Scenario("network"),
+    Scenario("loopback", RELEASES, 300),
+    Scenario("camera", RELEASES),
+    Scenario("unplug"),
+    Scenario("doctor", ("0.12.7", "0.15.4")),
     Scenario("portable", ("0.12.7", "0.15.4")),
 )
+"""The longest first: guests that run beside each other then end at about the same time."""
 
 
 @dataclass(slots=True)
