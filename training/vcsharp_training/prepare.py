@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vcsharp_training import bank, preview, progress
-from vcsharp_training.recipe import Recipe
+from vcsharp_training.recipe import RunSettings
 from vcsharp_training.sources import Skipped
 
 LISTED = 20
 """Skipped files that are named on the terminal."""
 
 
-def prepare(recipe: Recipe, preview_file: Path | None = None) -> None:
+def prepare(recipe: RunSettings, preview_file: Path | None = None) -> None:
     """Cuts the crop bank, unless it is there already; draws a page of examples if asked."""
     folder = recipe.bank_folder
     if bank.is_current(folder, recipe.data, recipe.bank, recipe.seed):
@@ -21,11 +21,11 @@ def prepare(recipe: Recipe, preview_file: Path | None = None) -> None:
     else:
         _tell(_build(recipe), folder)
     if preview_file:
-        preview.draw(bank.load(folder), preview_file)
+        preview.draw(recipe.data, recipe.bank, recipe.seed, preview_file)
         progress.say(f"wrote examples to '{preview_file}'")
 
 
-def _build(recipe: Recipe) -> bank.Built:
+def _build(recipe: RunSettings) -> bank.Built:
     with progress.bar("cutting crops") as bar:
         return bank.build(
             recipe.bank_folder,
