@@ -159,6 +159,16 @@ def test_half_the_lessons_of_another_teacher_are_not_gone_on_with(bank: Path) ->
     assert np.array_equal(_lessons(bank), banks.load(bank).sharp)
 
 
+@pytest.mark.usefixtures("short_batches")
+def test_a_damaged_half_is_made_anew(bank: Path) -> None:
+    with pytest.raises(_Killed):
+        cache.build(bank, _dies_after(3), IDENTITY, _quiet)
+    (bank / cache.PART).write_bytes(b"damaged")
+    cache.build(bank, _brighter, IDENTITY, _quiet)
+    crops = banks.load(bank)
+    assert np.array_equal(_lessons(bank)[0], _brighter(crops.degraded[0]))
+
+
 def test_lessons_are_current_for_the_same_teacher_weights_and_bank_only(bank: Path) -> None:
     assert not cache.is_current(bank, IDENTITY)
     cache.build(bank, _brighter, IDENTITY, _quiet)
@@ -224,10 +234,10 @@ def test_a_teachers_run_that_was_killed_ends_with_the_same_weights(
 
 def test_a_teacher_learns_what_its_bank_shows(bank: Path, tmp_path: Path) -> None:
     smoke = read_toml(SMOKE)
-    settings = {**smoke["train"], "steps": 60, "validate_every": 60, "learning_rate": 4e-3}
+    settings = {**smoke["train"], "steps": 40, "validate_every": 40, "learning_rate": 4e-3}
     recipe = _recipe(bank, tmp_path, train=settings)
     figures = training.train(recipe, banks.load(bank), "bank", lambda report: None)
-    assert figures["score_db"] > 0.01
+    assert figures["score_db"] > 0.002
     assert figures["score_db"] == pytest.approx((figures["half"] + figures["soft"]) / 2)
     teacher = teachers.load("own", tmp_path)
     again = measure.gains(measure.by_teacher(teacher), banks.load(bank), 4)
@@ -240,6 +250,13 @@ def test_a_teacher_is_not_trained_on_what_is_sharp_already(bank: Path) -> None:
     assert set(crops.profile[rows]) == {"half", "soft"}
     assert not crops.held_out[rows].any()
     assert len(rows) == 5 * 16
+
+
+def test_a_bank_of_sharp_crops_only_is_refused() -> None:
+    sharp = np.zeros((2, 40, 40), np.uint8)
+    crops = Bank(sharp, sharp, np.array(["clean", "synthetic"]), np.zeros(2, bool))
+    with pytest.raises(DataError, match="no degraded crops"):
+        training.lessons_of(crops)
 
 
 def test_patches_of_both_pictures_are_of_one_place() -> None:
@@ -358,6 +375,8 @@ def test_our_own_teacher_is_trained_and_refused_until_it_is_ahead(
     assert "--student" in capsys.readouterr().err
     assert _command(*given, "--student", ROOT / "models" / "nano", "--crops", 4) == 1
     assert "ahead by 0.3 dB" in capsys.readouterr().err
+    assert _command(*given, "--student", tmp_path) == 2
+    assert "no student" in capsys.readouterr().err
     assert not (bank / cache.FILE).exists()
     monkeypatch.setattr(gate, "LEAST_LEAD_DB", -100.0)
     assert _command(*given, "--student", ROOT / "models" / "nano", "--crops", 4) == 0

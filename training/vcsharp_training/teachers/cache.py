@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def _opened(
     """The unfinished file and how many of its crops are done."""
     state, path = _read(folder / STATE), folder / PART
     if path.is_file() and state.get("made_of") == asdict(identity):
-        return open_memmap(path, "r+"), int(state.get("done", 0))
+        with suppress(ValueError):  # a damaged file is made anew
+            return open_memmap(path, "r+"), int(state.get("done", 0))
     (folder / STATE).unlink(missing_ok=True)
     taught = open_memmap(path, "w+", np.uint8, shape)
     _reserve(path)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcsharp_training.bank import Bank
+from vcsharp_training.errors import RecipeError
 from vcsharp_training.filters import OnnxFilter
 from vcsharp_training.teachers.teacher import LUMA_WEIGHTS, Teacher
 
@@ -79,8 +80,14 @@ def by_teacher(teacher: Teacher, device: str = "cpu") -> Restorer:
 
 
 def by_model(folder: Path) -> Restorer:
-    """An exported student (fp32 file) on the luma of what it is given; returns luma."""
-    student = OnnxFilter(folder / "model.onnx")
+    """An exported student (fp32 file) on the luma of what it is given; returns luma.
+
+    Raises RecipeError if there is none in the folder.
+    """
+    path = folder / "model.onnx"
+    if not path.is_file():
+        raise RecipeError(f"no student '{path}'; name the folder of an exported model")
+    student = OnnxFilter(path)
 
     def restore(pictures: Pictures) -> Pictures:
         return np.stack([student(np.ascontiguousarray(plane)) for plane in luma(pictures)])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vcsharp_training import distil, loop
 from vcsharp_training.bank import Bank
-from vcsharp_training.errors import RecipeError
+from vcsharp_training.errors import DataError, RecipeError
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.processes import Processes
 from vcsharp_training.teachers import gate, measure, own
@@ -48,9 +48,13 @@ def lessons_of(bank: Bank) -> NDArray[np.intp]:
     """Crops to train on: those with something to restore.
 
     Of clean ones nothing is ever cached, and in decibels they would count for more than all others.
+    Raises DataError if none is left.
     """
     rows = bank.rows(held_out=False)
-    return rows[~np.isin(bank.profile[rows], list(measure.UNHARMED))]
+    rows = rows[~np.isin(bank.profile[rows], list(measure.UNHARMED))]
+    if not len(rows):
+        raise DataError("the bank holds no degraded crops to train a teacher on; prepare another")
+    return rows
 
 
 def _turned(picture: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
