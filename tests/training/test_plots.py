@@ -19,9 +19,12 @@ def figures(monkeypatch) -> list[Figure]:
     """What was drawn, before it became a picture."""
     drawn: list[Figure] = []
     save = plots._save
-    monkeypatch.setattr(
-        plots, "_save", lambda figure, path: (drawn.append(figure), save(figure, path))
-    )
+
+    def keep(figure, path):
+        drawn.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(plots, "_save", keep)
     return drawn
 
 

@@ -4,6 +4,9 @@
     vcsharp-train prepare RECIPE.toml [--preview grid.png]  only cut the crop bank
     vcsharp-train export RECIPE.toml                        only write and measure the model
     vcsharp-train evaluate --models nano --data DIR         measure models beside the baselines
+    vcsharp-train compare --data DIR --dev DIR              the reference projects beside ours
+    vcsharp-train mos build RESULTS                         a blind page for people to rate on
+    vcsharp-train mos report *.csv --key KEY                mean opinions of what they rated
     vcsharp-train teacher list                              teachers; check, train and use one
 
 Flags > recipe > defaults. Figures go to stdout, everything for people to stderr.
@@ -30,8 +33,10 @@ from pydantic_settings import (
 from rich.console import Console
 
 from vcsharp.errors import VcsharpError
+from vcsharp_training.compare import Compare
 from vcsharp_training.errors import RecipeError
 from vcsharp_training.measuring import Evaluate, Extras
+from vcsharp_training.mos.command import Mos
 from vcsharp_training.recipe import Recipe, read_toml
 from vcsharp_training.reference_recipe import ReferenceRecipe
 from vcsharp_training.teachers.command import Teacher
@@ -117,6 +122,7 @@ class _App(BaseSettings):
     model_config = SettingsConfigDict(
         cli_prog_name="vcsharp-train",
         cli_kebab_case=True,
+        cli_exit_on_error=False,
         cli_hide_none_type=True,
         cli_avoid_json=True,
         use_attribute_docstrings=True,
@@ -137,6 +143,8 @@ class App(_App):
     distil: CliSubCommand[Distil]
     export: CliSubCommand[Export]
     evaluate: CliSubCommand[Evaluate]
+    compare: CliSubCommand[Compare]
+    mos: CliSubCommand[Mos]
     teacher: CliSubCommand[Teacher]
 
 
