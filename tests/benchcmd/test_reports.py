@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from vcsharp.bench.contender import Sample, Subject
 from vcsharp.bench.markdown import markdown
+from vcsharp.bench.outcome import outcome
 from vcsharp.bench.plot import WIDTH, plot
 from vcsharp.bench.progress import shown
 from vcsharp.bench.rounds import Step
 from vcsharp.bench.table import BAR_CELLS, bar, tables
 
-from .plants import planted_outcome
+from .plants import HD, MACHINE, NETWORK, VGA, course, planted_outcome
 
 
 def table_text(width: int, *, terminal: bool = True, **facts: Any) -> str:
@@ -36,7 +38,7 @@ def test_the_table_names_machine_limits_and_figures() -> None:
     assert "Planted CPU, 2 of 8 cores, limited to 1.5, 4 GiB" in text
     assert "AVX2 AVX512-VNNI; GPU: none" in text
     assert "vcsharp 0.9 (abc123)" in text
-    assert line_with(text, "int8 products").split()[2:4] == ["100.0", "200.0"]
+    assert line_with(text, "int8 products").split()[2:4] == ["100", "200"]
     cells = line_with(text, "nano int8 ort cpu", "1920x1080").split()[5:11]
     assert cells == ["40.0", "49.0", "25.0", "50.0", "50", "40"]
 
@@ -45,6 +47,16 @@ def test_the_table_says_what_was_not_measured_and_why() -> None:
     text = table_text(120)
     assert "not measured (no NVIDIA GPU): nano fp16 torch cuda" in text
     assert "failed: base int8 ort cpu 1920x1080: ONNX Runtime failed: planted" in text
+
+
+def test_a_size_that_was_left_out_is_named_where_another_was_measured() -> None:
+    facts: dict[str, Any] = {"group": "networks", "name": "nano int8", **NETWORK}
+    courses = [
+        course(Subject(size=HD, **facts), Sample(1, 1.0, 1.0, (1000.0,))),
+        course(Subject(size=VGA, **facts), absent="no time left"),
+    ]
+    run = planted_outcome().circumstances
+    assert outcome(courses, MACHINE, run, None).absent == {"no time left": ["nano int8 640x480"]}
 
 
 def test_the_table_judges_linear_cost_and_tells_latency() -> None:
@@ -109,10 +121,15 @@ def test_the_json_document_has_all_figures_under_their_units() -> None:
 def test_markdown_is_tables_whose_rows_have_as_many_cells_as_their_heads() -> None:
     text = markdown(planted_outcome())
     assert text.startswith("## Planted CPU (2026-01-02)\n")
-    assert "| nano int8 ort cpu | 1920x1080 | 40.00 | 49.00 | 25.0 | 50.00 | 50 | 40 |" in text
+    assert "| nano int8 ort cpu | 1920x1080 | 40.0 | 49.0 | 25.0 | 50.0 | 50 | 40 |" in text
     for block in text.split("\n\n"):
         lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_columns_that_nobody_fills_are_left_out() -> None:
+    text = markdown(planted_outcome())
+    assert "| Whole pipeline, memory to null | size | ms | fps | CPU ms |" in text
 
 
 def test_the_plots_bars_are_as_long_as_their_values() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vcsharp.bench.figures import Row, size_words
+from vcsharp.bench.figures import Row
 from vcsharp.bench.outcome import Outcome
-from vcsharp.bench.words import circumstances_line, linear_line, live_line, machine_lines
+from vcsharp.bench.words import circumstances_line, machine_lines, notes, rate_cells, row_cells
 
 TITLES = {
     "networks": "Networks, one frame after the other",
@@ -25,7 +25,7 @@ def markdown(found: Outcome) -> str:
     for group, title in TITLES.items():
         lines += _table(title, found.of(group))
     lines += _ratios(found)
-    lines += [f"- {line}" for line in _notes(found)]
+    lines += [f"- {line}" for line in notes(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -33,29 +33,17 @@ def _ceilings(found: Outcome) -> Iterator[str]:
     if found.ceilings:
         yield from _head(["This machine's own limits", "median", "best", "a CPU second", "unit"])
         for rate in found.ceilings:
-            values = _number(rate.median, 1), _number(rate.best, 1), _number(rate.cpu_median, 1)
-            yield _line([rate.name, *values, rate.unit])
+            yield _line([rate.name, *rate_cells(rate)])
         yield ""
 
 
 def _table(title: str, rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         return
-    yield from _head([title, "size", "ms", "p95", "fps", "CPU ms", "% of limit", "by CPU", "MiB"])
-    for row in rows:
-        yield _line(
-            [
-                row.name,
-                size_words(row.size),
-                _number(row.ms, 2),
-                _number(row.ms_p95, 2),
-                _number(row.fps, 1),
-                _number(row.cpu_ms, 2),
-                _number(row.ceiling_percent, 0),
-                _number(row.cpu_ceiling_percent, 0),
-                _number(row.rss_growth_mib, 0),
-            ]
-        )
+    heads, lines = row_cells(rows)
+    yield from _head([title, *heads])
+    for row, cells in zip(rows, lines, strict=True):
+        yield _line([row.name, *cells])
     yield ""
 
 
@@ -70,16 +58,6 @@ def _ratios(found: Outcome) -> Iterator[str]:
     yield ""
 
 
-def _notes(found: Outcome) -> Iterator[str]:
-    yield from map(linear_line, found.linear)
-    if line := live_line(found):
-        yield line
-    for why, what in found.absent.items():
-        yield f"not measured ({why}): {', '.join(what)}"
-    for name, why in found.failed.items():
-        yield f"failed: {name}: {why}"
-
-
 def _head(titles: Sequence[str]) -> list[str]:
     return [_line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
 
@@ -87,7 +65,3 @@ def _head(titles: Sequence[str]) -> list[str]:
 def _line(cells: Sequence[str]) -> str:
     """A row; a bar in a name would end its cell."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"

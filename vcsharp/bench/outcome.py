@@ -114,11 +114,6 @@ def outcome(
     """Puts the figures together."""
     ceilings = rates(courses)
     measured = rows(courses, ceilings)
-    absent: dict[str, list[str]] = {}
-    for course in courses:
-        if course.absent:
-            names = absent.setdefault(course.absent, [])
-            names += [course.contender.subject.name] * (course.contender.subject.name not in names)
     return Outcome(
         machine=machine,
         circumstances=circumstances,
@@ -127,6 +122,18 @@ def outcome(
         linear=[*linear_in_pixels(measured), *linear_in_cameras(measured)],
         ratios=ratios(measured),
         live=live,
-        absent=absent,
+        absent=_absent(courses),
         failed={title(course.contender): course.failed for course in courses if course.failed},
     )
+
+
+def _absent(courses: Sequence[Course]) -> dict[str, list[str]]:
+    """By the reason; with the size only where the same was measured at another."""
+    measured = {course.contender.subject.name for course in courses if course.samples}
+    found: dict[str, list[str]] = {}
+    for course in (course for course in courses if course.absent):
+        name = course.contender.subject.name
+        words = title(course.contender) if name in measured else name
+        names = found.setdefault(course.absent, [])
+        names += [words] if words not in names else []
+    return found

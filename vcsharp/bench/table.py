@@ -8,9 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vcsharp.bench.figures import Rate, Ratio, Row, size_words
+from vcsharp.bench.figures import Rate, Ratio, Row
 from vcsharp.bench.outcome import Outcome
-from vcsharp.bench.words import circumstances_line, linear_line, live_line, machine_lines
+from vcsharp.bench.words import circumstances_line, machine_lines, notes, rate_cells, row_cells
 
 BAR_CELLS = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -35,7 +35,7 @@ def tables(found: Outcome, console: Console) -> RenderableType:
         if rows := found.of(group):
             parts.append(_rows(title, rows, bars))
     parts += [_ratios(found.ratios)] if found.ratios else []
-    parts.append(_lines(_notes(found)))
+    parts.append(_lines(notes(found)))
     return Group(*_spaced(parts))
 
 
@@ -66,46 +66,18 @@ def _ceilings(ceilings: Sequence[Rate], bars: _Bars) -> Table:
     )
     for rate in ceilings:
         largest = max(other.median for other in ceilings if other.unit == rate.unit)
-        by_cpu = "" if rate.cpu_median is None else f"{rate.cpu_median:.1f}"
-        cells = [f"{rate.median:.1f}", f"{rate.best:.1f}", by_cpu, rate.unit]
-        _add(grid, bars, rate.name, cells, bars.of(rate.median, largest))
+        _add(grid, bars, rate.name, rate_cells(rate), bars.of(rate.median, largest))
     return grid
 
 
 def _rows(title: str, rows: Sequence[Row], bars: _Bars) -> Table:
     """Bars show frames per second, against the fastest of the same size."""
-    heads = ("size", "ms", "p95", "fps", "CPU ms", "% limit", "by CPU", "MiB")
-    used = [head for head in heads if any(_cells(row)[head] for row in rows)]
-    grid = _grid(title, bars, *used)
-    for row in rows:
+    heads, lines = row_cells(rows)
+    grid = _grid(title, bars, *heads)
+    for row, cells in zip(rows, lines, strict=True):
         largest = max(other.fps or 0 for other in rows if other.size == row.size)
-        cells = _cells(row)
-        _add(grid, bars, row.name, [cells[head] for head in used], bars.of(row.fps, largest))
+        _add(grid, bars, row.name, cells, bars.of(row.fps, largest))
     return grid
-
-
-def _cells(row: Row) -> dict[str, str]:
-    return {
-        "size": size_words(row.size),
-        "ms": _number(row.ms),
-        "p95": _number(row.ms_p95),
-        "fps": _number(row.fps),
-        "CPU ms": _number(row.cpu_ms),
-        "% limit": _whole(row.ceiling_percent),
-        "by CPU": _whole(row.cpu_ceiling_percent),
-        "MiB": _whole(row.rss_growth_mib),
-    }
-
-
-def _whole(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
-
-
-def _number(value: float | None) -> str:
-    """Three digits that count."""
-    if value is None:
-        return ""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _ratios(found: Sequence[Ratio]) -> Table:
@@ -119,15 +91,6 @@ def _ratios(found: Sequence[Ratio]) -> Table:
         values = {r.peer: f"{r.cpu_ratio:.2f}" for r in found if r.network == network}
         grid.add_row(network, *(values[peer] for peer in peers))
     return grid
-
-
-def _notes(found: Outcome) -> list[str]:
-    lines = [linear_line(one) for one in found.linear]
-    lines += [line for line in [live_line(found)] if line]
-    for why, what in found.absent.items():
-        lines.append(f"not measured ({why}): {', '.join(what)}")
-    lines += [f"failed: {what}: {why}" for what, why in found.failed.items()]
-    return lines
 
 
 def _grid(title: str, bars: _Bars, *heads: str) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vcsharp.bench.figures import Linear, Row, size_words
+from collections.abc import Sequence
+
+from vcsharp.bench.figures import Linear, Rate, Row, size_words
 from vcsharp.bench.machine import Machine
 from vcsharp.bench.outcome import Outcome
 
@@ -36,9 +38,49 @@ def circumstances_line(found: Outcome) -> str:
     return words + f"; other programs used {run.others_percent:.0f} % of the machine"
 
 
-def row_words(row: Row) -> str:
-    """Name and size, for where there is one column for both."""
-    return f"{row.name} {size_words(row.size)}"
+def row_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Heads, and a line of cells for each row; without the columns that would be empty."""
+    lines = [_cells(row) for row in rows]
+    heads = [head for head in (lines[0] if lines else []) if any(line[head] for line in lines)]
+    return heads, [[line[head] for head in heads] for line in lines]
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return {
+        "size": size_words(row.size),
+        "ms": number(row.ms),
+        "p95": number(row.ms_p95),
+        "fps": number(row.fps),
+        "CPU ms": number(row.cpu_ms),
+        "% limit": _whole(row.ceiling_percent),
+        "by CPU": _whole(row.cpu_ceiling_percent),
+        "MiB": _whole(row.rss_growth_mib),
+    }
+
+
+def number(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+def rate_cells(rate: Rate) -> list[str]:
+    """Median, best, by CPU time, unit."""
+    return [number(rate.median), number(rate.best), number(rate.cpu_median), rate.unit]
+
+
+def notes(found: Outcome) -> list[str]:
+    """What stands below the tables: what is linear, latency, what was not measured, what failed."""
+    lines = [linear_line(one) for one in found.linear]
+    lines += [line for line in [live_line(found)] if line]
+    for why, what in found.absent.items():
+        lines.append(f"not measured ({why}): {', '.join(what)}")
+    return lines + [f"failed: {what}: {why}" for what, why in found.failed.items()]
 
 
 def linear_line(one: Linear) -> str:
