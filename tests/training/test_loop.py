@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,13 +52,13 @@ class Doubling:
         return torch.full((3, 4, 4), 0.5)
 
 
-def _net() -> nn.Module:
+def _net() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 3))
 
 
 def _loop(folder: Path, settings: LoopSettings = FAST, **changes) -> Loop:
-    given = {"run": "r", "task": Doubling(), "listener": loop.no_listener} | changes
+    given: dict[str, Any] = {"run": "r", "task": Doubling(), "listener": loop.no_listener} | changes
     return Loop(
         "train", "doubling", folder=folder, settings=settings, processes=Processes(), **given
     )
@@ -121,20 +122,22 @@ def test_half_precision_computes_in_it_and_keeps_weights_in_full(tmp_path):
 
 
 def test_the_average_follows_the_weights_and_takes_running_means_as_they_are(tmp_path):
-    student = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    student: Any = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
     made = _loop(tmp_path, FAST.model_copy(update={"ema": 0.5}), task=Doubling(Square(student)))
-    wanted, average = student[0].weight.detach().clone(), made._average
+    first, average = student[0].weight, made._average
+    wanted = first.detach().clone()
 
     def watched() -> None:
         decay = min(0.5, (1 + made.step) / (10 + made.step))
-        wanted.mul_(decay).add_((1 - decay) * student[0].weight.detach())
+        wanted.mul_(decay).add_((1 - decay) * first.detach())
         average()
 
     made._average = watched  # type: ignore[method-assign]
     made.train()
-    assert torch.allclose(made.averaged[0].weight, wanted, atol=1e-6)
-    assert torch.equal(made.averaged[1].running_mean, student[1].running_mean)
-    assert not torch.equal(made.averaged[0].weight, student[0].weight)
+    averaged: Any = made.averaged
+    assert torch.allclose(averaged[0].weight, wanted, atol=1e-6)
+    assert torch.equal(averaged[1].running_mean, student[1].running_mean)
+    assert not torch.equal(averaged[0].weight, student[0].weight)
 
 
 def test_without_an_average_the_last_weights_count(tmp_path):
@@ -184,7 +187,7 @@ def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
     wider = Doubling(Square(nn.Sequential(nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 3))))
     with pytest.raises(CheckpointError, match=r"another network: '0.weight' is 5x3 there, 7x3 her"):
         _loop(tmp_path, task=wider).train()
-    deeper = Doubling(Square(nn.Sequential(*_net(), nn.Linear(3, 3))))
+    deeper = Doubling(Square(_net().append(nn.Linear(3, 3))))
     with pytest.raises(CheckpointError, match=r"'3.weight' is absent there, 3x3 here"):
         _loop(tmp_path, task=deeper).train()
     with pytest.raises(CheckpointError, match="other settings"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ def pair() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(output), torch.from_numpy(sharp)
 
 
-def _same(found: torch.Tensor, wanted: object, tolerance: float = 1e-5) -> None:
+def _same(found: torch.Tensor, wanted: Any, tolerance: float = 1e-5) -> None:
     assert found.shape == (2,)
     assert np.allclose(found.detach().numpy(), wanted, rtol=1e-4, atol=tolerance)
 
@@ -28,7 +30,7 @@ def _arrays(pair) -> tuple[np.ndarray, np.ndarray]:
     return pair[0].numpy().astype(np.float64), pair[1].numpy().astype(np.float64)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: np.ndarray) -> Any:
     return values.reshape(2, -1).mean(axis=1)
 
 
@@ -87,7 +89,7 @@ def test_ssim_is_the_papers_formula(pair):
     _same(losses.ssim(*pair), wanted)
 
 
-def _halved(plane: np.ndarray) -> np.ndarray:
+def _halved(plane: np.ndarray) -> Any:
     plane = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
     return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
 
@@ -114,18 +116,22 @@ def test_ms_ssim_is_the_product_over_the_scales_that_fit(pair):
 
 def test_output_distillation_mixes_truth_and_teacher(pair):
     a, b = _arrays(pair)
-    found = losses.output_distillation(*pair, 1 - pair[1], 0.8, 0.2)
+    found = losses.output_distillation(pair[0], pair[1], 1 - pair[1], 0.8, 0.2)
     _same(found, 0.8 * _mean(abs(a - b)) + 0.2 * _mean(abs(a - (1 - b))))
 
 
 def test_kl_divergence_of_softened_channels(pair):
     a, b = _arrays(pair)
 
-    def soft(x: np.ndarray) -> np.ndarray:
+    def soft(x: np.ndarray) -> Any:
         return np.exp(x / 4) / np.exp(x / 4).sum(axis=1, keepdims=True)
 
     p, q = soft(b), soft(a)
-    _same(losses.kl_divergence(*pair, 4.0), 16 * _mean((p * np.log(p / q)).sum(axis=1)), 1e-6)
+    _same(
+        losses.kl_divergence(pair[0], pair[1], 4.0),
+        16 * _mean((p * np.log(p / q)).sum(axis=1)),
+        1e-6,
+    )
     assert losses.kl_divergence(pair[0], pair[0], 4.0).abs().max() < 1e-6
 
 
@@ -161,7 +167,8 @@ def _slow_vgg(network: losses.Perceptual, picture: np.ndarray) -> list[np.ndarra
     """Convolutions one shift at a time."""
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     x, found = (picture - mean[:, None, None]) / deviation[:, None, None], []
-    for number, conv in enumerate(network.convs):
+    convs: Any = network.convs
+    for number, conv in enumerate(convs):
         if number in (2, 4):
             blocks = x.reshape(x.shape[0], x.shape[1] // 2, 2, x.shape[2] // 2, 2)
             x = blocks.max(axis=(2, 4))

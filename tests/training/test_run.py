@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
-from vcsharp_training import bank, checkpoint, cli, distil, evaluate, export, loop, schedule
+from vcsharp_training import (
+    bank,
+    checkpoint,
+    cli,
+    distil,
+    evaluate,
+    export,
+    loop,
+    prepare,
+    schedule,
+)
 from vcsharp_training.errors import CheckpointError, DataError, DivergedError
 from vcsharp_training.filters import OnnxFilter
-from vcsharp_training.recipe import PhaseSettings
+from vcsharp_training.images import read_rgb
+from vcsharp_training.recipe import PhaseSettings, Recipe
 
+import vcsharp.cli
 from vcsharp import catalogue
 from vcsharp.nets.plain import PlainStudent
 
@@ -71,6 +85,35 @@ def test_checkpoints_of_another_recipe_are_refused(trained):
         distil.load_quantised(other)
 
 
+def test_runs_that_older_versions_began_can_be_gone_on_with(smoke_recipe, tmp_path):
+    """Keys that came later do not rename a run while they are at their defaults."""
+    recipe = smoke_recipe(tmp_path)
+    assert distil.run_id(recipe, "float").startswith("67024991d78d")
+    assert distil.run_id(recipe, "qat").startswith("7c15805b0c2c")
+    other = {**recipe.model_dump(), "train": recipe.train.model_dump() | {"accumulate": 2}}
+    assert distil.run_id(Recipe(**other), "float") != distil.run_id(recipe, "float")
+
+
+def _teaching(recipe: Recipe, work: Path) -> Recipe:
+    loss = recipe.train.loss.model_copy(update={"teacher": 0.5})
+    phase = recipe.train.model_copy(update={"loss": loss, "steps": 4})
+    return recipe.model_copy(update={"train": phase, "work": work})
+
+
+def test_a_teachers_pictures_in_the_bank_change_what_is_learnt_where_it_is_right(trained, tmp_path):
+    crops, weights = bank.load(trained.bank_folder), []
+    lessons = {"right": crops.sharp, "again": crops.sharp, "wrong": 255 - crops.sharp}
+    for name, taught in lessons.items():
+        recipe = _teaching(trained, tmp_path / name)
+        learnt = distil.train_float(recipe, replace(crops, taught=taught), loop.no_listener)
+        weights.append(learnt)
+    right, again, wrong = weights
+    assert _same(right, again)
+    assert not _same(right, wrong)
+    with pytest.raises(DataError, match=r"loss\.teacher.*holds no teacher's pictures"):
+        distil.train_float(_teaching(trained, tmp_path / "none"), crops, loop.no_listener)
+
+
 def test_missing_and_damaged_checkpoints_are_named(smoke_recipe, tmp_path):
     recipe = smoke_recipe(tmp_path)
     with pytest.raises(CheckpointError, match=r"no checkpoint '.*best\.pt'; run"):
@@ -91,15 +134,26 @@ def test_the_learning_rate_warms_up_and_falls_to_its_end():
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
-def test_one_command_makes_a_model_that_the_catalogue_and_onnxruntime_accept(
-    pictures, smoke_path, tmp_path, capsys
+def test_distil_alone_makes_a_model_that_sharpens_a_picture_from_nothing(
+    smoke_path, tmp_path, monkeypatch, capsys
 ):
-    places = ["--data", str(pictures), "--dev", str(pictures)]
-    places += ["--work", str(tmp_path / "runs"), "--models", str(tmp_path / "models")]
-    assert cli.main(["run", str(smoke_path), *places]) == 0
-    model = catalogue.load(tmp_path / "models" / "smoke")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["distil", str(smoke_path)]) == 0
+    assert capsys.readouterr().out == ""
+    (picture,) = (tmp_path / "runs" / "smoke" / "pictures" / "dev" / "shapes").glob("0.png")
+    command = ["image", "--model", "runs/models/smoke", str(picture), "--output", "sharp"]
+    assert vcsharp.cli.main(command) == 0
+    assert read_rgb(tmp_path / "sharp" / "0.png").shape == read_rgb(picture).shape
+    for phase in ("float", "qat"):
+        assert (tmp_path / "runs" / "smoke" / phase / "curves.png").stat().st_size > 1000
+    _check_model(tmp_path / "runs" / "models" / "smoke", (tmp_path, smoke_path))
+
+
+def _check_model(folder: Path, places: tuple[Path, ...]) -> None:
+    """The catalogue takes it, both files run, and the card names no place of this machine."""
+    model = catalogue.load(folder)
     assert set(model.card.metrics) == {"half", "soft", "mjpeg", "call"}
-    assert model.card.metrics["call"].images == 6
+    assert model.card.metrics["call"].images == 4
     luma = np.random.default_rng(0).integers(0, 256, (32, 48)).astype(np.uint8)
     for kind in ("int8", "fp32"):
         session = onnxruntime.InferenceSession(model.path(kind), providers=["CPUExecutionProvider"])
@@ -111,8 +165,7 @@ def test_one_command_makes_a_model_that_the_catalogue_and_onnxruntime_accept(
     plain.load_state_dict(load_file(model.path("torch")))
     page = (model.folder / "README.md").read_text("utf-8")
     assert model.card.recipe == "training/recipes/smoke.toml"
-    assert not any(str(place) in page for place in (tmp_path, pictures, smoke_path))
-    assert capsys.readouterr().out == ""
+    assert not any(str(place) in page for place in places)
 
 
 def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, capsys):
@@ -128,10 +181,8 @@ def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, cap
 
 
 def test_the_bank_is_cut_once(trained, capsys):
-    from vcsharp_training import verbs
-
     before = (trained.bank_folder / "index.json").stat().st_mtime_ns
-    verbs.prepare(trained, None)
+    prepare.prepare(trained)
     assert (trained.bank_folder / "index.json").stat().st_mtime_ns == before
     assert "up to date" in capsys.readouterr().err
 
@@ -143,7 +194,10 @@ def test_the_bank_is_cut_once(trained, capsys):
         (["distil", "{smoke}", "--train.steps", "many"], ["train.steps", "'many'"]),
         (["distil", "{smoke}", "--train.batch", "0"], ["train.batch", "greater than 0"]),
         (["prepare", "{smoke}", "--data", "{tmp}", "--work", "{tmp}/w"], ["no pictures in"]),
-        (["distil", "{smoke}", "--work", "{tmp}/w"], ["no crop bank in", "prepare"]),
+        (["distil", "{smoke}", "--data", "{tmp}/w", "--work", "{tmp}/w"], ["no pictures in"]),
+        (["distil", "{smoke}", "--dev", "{tmp}/none", "--work", "{tmp}/w"], ["--dev", "--export"]),
+        (["distil", "{smoke}", "--train.step", "3"], ["unrecognized arguments: --train.step"]),
+        (["distil", "{smoke}", "--network.channels", "4,4"], ["network", "stride squared (16)"]),
         (["export", "{smoke}", "--work", "{tmp}/w"], ["no checkpoint", "distil"]),
         (["distil", "{tmp}/typo.toml"], ["train.stepz", "not permitted"]),
         (["distil", "{tmp}/broken.toml"], ["is not TOML"]),

@@ -22,18 +22,18 @@ class Board:
     def __init__(self, folder: Path, step: int, *, writes: bool) -> None:
         self._writer: SummaryWriter | None = None
         if writes:
-            self._writer = SummaryWriter(str(folder), purge_step=step or None)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(folder), purge_step=step or None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One point of each curve."""
         if self._writer:
             for name, value in values.items():
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
 
     def pictures(self, step: int, name: str, grid: Tensor) -> None:
         """A picture: float 3 x H x W or 1 x H x W, 0..1."""
         if self._writer:
-            self._writer.add_image(name, grid, step)  # type: ignore[no-untyped-call]
+            self._writer.add_image(name, grid, step)
 
     def __enter__(self) -> Self:
         return self
@@ -41,4 +41,4 @@ class Board:
     def __exit__(self, *error: object) -> None:
         """Writes out what is left and closes the files."""
         if self._writer:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()

@@ -23,7 +23,8 @@ WORDS = ("sharp", "video", "Camera", "1080p", "quick fox")
 
 def _hills(height: int, width: int, rng: np.random.Generator) -> Picture:
     coarse = rng.uniform(0, 255, (5, 6, 3)).astype(np.float32)
-    return to_bytes(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return to_bytes(smooth.astype(np.float32, copy=False))
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:

@@ -32,9 +32,9 @@ class Processes:
                 "torch's own build, or train with --device cpu"
             )
         self._accelerator = Accelerator(cpu=device == "cpu")
-        self.device = self._accelerator.device
-        self.count = self._accelerator.num_processes
-        self.rank = self._accelerator.process_index
+        self.device: torch.device = self._accelerator.device
+        self.count: int = self._accelerator.num_processes
+        self.rank: int = self._accelerator.process_index
 
     @property
     def is_main(self) -> bool:

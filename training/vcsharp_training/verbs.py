@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from vcsharp_training import bank as banks
-from vcsharp_training import checkpoint, drawn, images, plots, prepare, progress, reference
+from vcsharp_training import (
+    checkpoint,
+    drawn,
+    images,
+    plots,
+    prepare,
+    progress,
+    reference,
+    students,
+)
 from vcsharp_training import distil as training
 from vcsharp_training import export as exporting
 from vcsharp_training.errors import DataError
@@ -27,7 +36,7 @@ Run = TypeVar("Run", bound=RunSettings)
 
 def cut(recipe: RunSettings, preview: Path | None = None) -> None:
     """Cuts the crop bank, unless it is there already."""
-    prepare.prepare(with_pictures(recipe), preview)
+    prepare.prepare(_with_data(recipe), preview)
 
 
 def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> None:
@@ -35,7 +44,7 @@ def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> 
 
     Raises DataError before anything is trained if there is nothing to train or to measure on.
     """
-    recipe = with_pictures(recipe)
+    recipe = _with_data(recipe)
     if ship:
         _check_dev(recipe)
     with _group(recipe) as group:
@@ -57,38 +66,46 @@ def distil_reference(recipe: ReferenceRecipe) -> None:
             "SMOKE RUN: drawn pictures, a narrow student, a teacher and a VGG with RANDOM weights; "
             "what comes out is of no use"
         )
-    recipe = with_pictures(recipe)
+    reference.objective(recipe)  # before any work: are all weights there, do all levels fit?
+    recipe = _with_data(recipe)
     with _group(recipe) as group:
         crops = _bank(recipe, group) if crops is None else crops
         with _phase(reference.PHASE, recipe, group) as listener:
             student = reference.train(recipe, bank=crops, listener=listener)
         if group.is_main:
             file = reference.save(recipe, student)
-            progress.say(f"wrote '{file}' ({reference.students.parameters(student):,} parameters)")
+            progress.say(f"wrote '{file}' ({students.parameters(student):,} parameters)")
 
 
 def export(recipe: Recipe, recipe_path: Path, extras: Extras) -> None:
     """Writes, measures and describes the model."""
-    recipe = with_pictures(recipe)
+    recipe = _with_dev(recipe)
     model = training.load_quantised(recipe)
     with progress.bar("measuring") as bar:
         card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar, extras)
     progress.say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
 
 
-def with_pictures(recipe: Run) -> Run:
-    """The recipe with folders of drawn pictures in the place of `generated`."""
-    places, folder = dict[str, Path](), recipe.work / recipe.name / "pictures"
-    if recipe.data == drawn.GENERATED:
-        places["data"] = drawn.write(folder / "train", DRAWN_TRAIN, recipe.seed)
-    if recipe.dev == drawn.GENERATED:
-        places["dev"] = drawn.write(folder / "dev", DRAWN_DEV, recipe.seed + 1)
-    return recipe.model_copy(update=places)
+def _with_data(recipe: Run) -> Run:
+    """The recipe with a folder of drawn pictures in the place of `data = "generated"`."""
+    if recipe.data != drawn.GENERATED:
+        return recipe
+    folder = recipe.work / recipe.name / "pictures" / "train"
+    return recipe.model_copy(update={"data": drawn.write(folder, DRAWN_TRAIN, recipe.seed)})
+
+
+def _with_dev(recipe: Recipe) -> Recipe:
+    """Likewise for `dev`."""
+    if recipe.dev != drawn.GENERATED:
+        return recipe
+    folder = recipe.work / recipe.name / "pictures" / "dev"
+    return recipe.model_copy(update={"dev": drawn.write(folder, DRAWN_DEV, recipe.seed + 1)})
 
 
 def _check_dev(recipe: Recipe) -> None:
     try:
-        images.find_images(recipe.dev)
+        if recipe.dev != drawn.GENERATED:
+            images.find_images(recipe.dev)
     except DataError as error:
         raise DataError(
             f"{error} (--dev: what the trained student is measured on; "

@@ -103,6 +103,6 @@ def feature_distance(projected: Mapping[str, Tensor], wanted: Mapping[str, Tenso
     for level, target in wanted.items():
         mine = projected[level]
         if mine.shape[-2:] != target.shape[-2:]:
-            mine = functional.adaptive_avg_pool2d(mine, target.shape[-2:])
+            mine = functional.adaptive_avg_pool2d(mine, (target.shape[-2], target.shape[-1]))
         distances.append((mine - target).abs().mean(dim=(1, 2, 3)))
     return torch.stack(distances).mean(dim=0)

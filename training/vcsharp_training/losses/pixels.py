@@ -44,9 +44,5 @@ def edge(difference: Tensor) -> Tensor:
     """
     kernels = torch.stack([_SOBEL, _SOBEL.T])[:, None].to(difference)
     planes = difference.flatten(0, 1)[:, None]
-    return (
-        functional.conv2d(planes, kernels)
-        .abs()
-        .unflatten(0, difference.shape[:2])
-        .mean(dim=(1, 2, 3, 4))
-    )
+    gradients = functional.conv2d(planes, kernels)
+    return gradients.abs().reshape(len(difference), -1).mean(dim=1)

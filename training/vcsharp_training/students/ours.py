@@ -35,8 +35,8 @@ def to_rgb_change(luma: Tensor, chroma: Tensor | None) -> Tensor:
     """What a change of luma, and of half-size chroma, does to RGB; N x 3 x H x W."""
     if chroma is None:
         return luma.expand(-1, 3, -1, -1)
-    blue, red = functional.interpolate(chroma, scale_factor=2, mode="bilinear").split(1, dim=1)
-    blue, red = BLUE * blue, RED * red
+    wide = functional.interpolate(chroma, scale_factor=2, mode="bilinear")
+    blue, red = BLUE * wide[:, :1], RED * wide[:, 1:]
     green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
     return luma + torch.cat([red, green, blue], 1)
 
