@@ -78,8 +78,11 @@ def test_bars_are_for_terminals_that_are_wide_enough() -> None:
     assert "█" not in table_text(200, terminal=False)
 
 
-def test_no_line_of_a_table_is_wider_than_the_terminal() -> None:
-    assert max(map(len, table_text(80).splitlines())) <= 80
+def test_a_narrow_terminal_shows_every_figure_in_full() -> None:
+    text = table_text(80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "CPU ms % limit by CPU" in text
 
 
 @pytest.mark.parametrize(("share", "cells"), [(1.0, BAR_CELLS), (0.5, BAR_CELLS / 2)])

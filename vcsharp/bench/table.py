@@ -43,7 +43,8 @@ class _Bars:
     """Bars where the terminal is wide enough for them, in letters that it has."""
 
     def __init__(self, console: Console) -> None:
-        self.shown = console.is_terminal and console.width >= ROOM_FOR_BARS
+        self.roomy = console.width >= ROOM_FOR_BARS
+        self.shown = console.is_terminal and self.roomy
         self._blocks = "utf" in console.encoding.lower()
 
     def of(self, value: float | None, largest: float) -> Text:
@@ -80,23 +81,23 @@ def _rows(title: str, rows: Sequence[Row], bars: _Bars) -> Table:
     return grid
 
 
-def _ratios(found: Sequence[Ratio]) -> Table:
+def _ratios(found: Sequence[Ratio]) -> RenderableType:
     peers = list(dict.fromkeys(ratio.peer for ratio in found))
-    grid = Table(box=None, pad_edge=False, title_justify="left", title_style="bold")
-    grid.title = "CPU time a frame, as a multiple of the others'"
+    grid = Table(box=None, pad_edge=False)
     grid.add_column("", no_wrap=True)
     for peer in peers:
         grid.add_column(peer, justify="right")
     for network in dict.fromkeys(ratio.network for ratio in found):
         values = {r.peer: f"{r.cpu_ratio:.2f}" for r in found if r.network == network}
         grid.add_row(network, *(values[peer] for peer in peers))
-    return grid
+    return Group(Text("CPU time a frame, as a multiple of the others'", style="bold"), grid)
 
 
 def _grid(title: str, bars: _Bars, *heads: str) -> Table:
     grid = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
     grid.header_style = "dim"
-    grid.add_column("", no_wrap=True, min_width=28)
+    grid.padding = (0, 2 if bars.roomy else 1, 0, 0)
+    grid.add_column("", no_wrap=True, min_width=28 if bars.roomy else None)
     for head in heads:
         grid.add_column(head, justify="right", no_wrap=True)
     if bars.shown:
