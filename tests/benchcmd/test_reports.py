@@ -83,6 +83,7 @@ def test_a_narrow_terminal_shows_every_figure_in_full() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     assert "CPU ms % limit by CPU" in text
+    assert "others' sharpeners on the same frames, luma only\n" in text
 
 
 @pytest.mark.parametrize(("share", "cells"), [(1.0, BAR_CELLS), (0.5, BAR_CELLS / 2)])

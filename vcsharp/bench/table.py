@@ -61,24 +61,22 @@ def bar(share: float, *, blocks: bool = True, cells: int = BAR_CELLS) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _ceilings(ceilings: Sequence[Rate], bars: _Bars) -> Table:
-    grid = _grid(
-        "this machine's own limits, in the same rounds", bars, "median", "best", "a CPU second", ""
-    )
+def _ceilings(ceilings: Sequence[Rate], bars: _Bars) -> RenderableType:
+    grid = _grid(bars, "median", "best", "a CPU second", "")
     for rate in ceilings:
         largest = max(other.median for other in ceilings if other.unit == rate.unit)
         _add(grid, bars, rate.name, rate_cells(rate), bars.of(rate.median, largest))
-    return grid
+    return _titled("this machine's own limits, in the same rounds", grid)
 
 
-def _rows(title: str, rows: Sequence[Row], bars: _Bars) -> Table:
+def _rows(title: str, rows: Sequence[Row], bars: _Bars) -> RenderableType:
     """Bars show frames per second, against the fastest of the same size."""
     heads, lines = row_cells(rows)
-    grid = _grid(title, bars, *heads)
+    grid = _grid(bars, *heads)
     for row, cells in zip(rows, lines, strict=True):
         largest = max(other.fps or 0 for other in rows if other.size == row.size)
         _add(grid, bars, row.name, cells, bars.of(row.fps, largest))
-    return grid
+    return _titled(title, grid)
 
 
 def _ratios(found: Sequence[Ratio]) -> RenderableType:
@@ -90,12 +88,16 @@ def _ratios(found: Sequence[Ratio]) -> RenderableType:
     for network in dict.fromkeys(ratio.network for ratio in found):
         values = {r.peer: f"{r.cpu_ratio:.2f}" for r in found if r.network == network}
         grid.add_row(network, *(values[peer] for peer in peers))
-    return Group(Text("CPU time a frame, as a multiple of the others'", style="bold"), grid)
+    return _titled("CPU time a frame, as a multiple of the others'", grid)
 
 
-def _grid(title: str, bars: _Bars, *heads: str) -> Table:
-    grid = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    grid.header_style = "dim"
+def _titled(title: str, grid: Table) -> RenderableType:
+    """The title is not the table's own, which would be wrapped to the table's width."""
+    return Group(Text(title, style="bold"), grid)
+
+
+def _grid(bars: _Bars, *heads: str) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="dim")
     grid.padding = (0, 2 if bars.roomy else 1, 0, 0)
     grid.add_column("", no_wrap=True, min_width=28 if bars.roomy else None)
     for head in heads:
