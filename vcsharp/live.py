@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from vcsharp.engine.governor import Decision, Tier
 from vcsharp.engine.live import LiveEngine
 from vcsharp.engine.machine import usable_cores
 from vcsharp.engine.pilot import LoadMeter, Pilot, words
-from vcsharp.engine.worker import DEFAULT_MODEL, Engine, choose
+from vcsharp.engine.tuning import tune
+from vcsharp.engine.worker import DEFAULT_MODEL, Engine, EngineFacts, choose
 from vcsharp.faults import FaultLog
 from vcsharp.handles import Handles
 from vcsharp.settings import RunSettings
@@ -111,6 +113,7 @@ class Live(Handles):
             wish.device,
             strength=wish.strength,
             pilot=self._make_pilot(),
+            tune=self._tune,
             on_fault=lambda why: self._faults.add("engine", why),
             on_change=self._engine_changed,
         )
@@ -119,6 +122,14 @@ class Live(Handles):
         engine = make_engine(self._settings, model, device)
         engine.on_tiles = lambda t: self._telemetry.tiles(t.computed, t.kept, t.passed)
         return engine
+
+    def _tune(self, facts: EngineFacts) -> bool:
+        """Told by a thread of the engine's; True where a faster set-up was found."""
+        wish = self._settings
+        if wish.tune == "off" or (facts.backend, facts.device) != ("onnxruntime", "cpu"):
+            return False
+        model = catalogue.find(wish.model if os.sep in wish.model else facts.model)
+        return tune(model, wish.precision, wish.threads, wish.tile, anew=wish.tune == "again")
 
     def _make_pilot(self) -> Pilot:
         wish = self._settings

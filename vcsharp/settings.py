@@ -206,6 +206,11 @@ class RunSettings(ProgramSettings, EngineSettings):
     result. 0: only where every byte is the same, so that the picture is what it would be anyway; 4
     to 12 let a camera's noise pass for no change."""
 
+    tune: Literal["auto", "off", "again"] = "auto"
+    """Measure which precision, tiles and threads are fastest on this CPU, in two seconds beside the
+    first pictures: `auto` once for each machine and network, `again` anew, `off` never. What
+    --precision, --threads and --tile say stays as it is."""
+
     on_demand: Literal["auto", "off"] = "auto"
     """`auto`: while no program looks at the virtual camera, the real camera is closed (its light
     goes out) and the network is freed; `off` keeps both going."""

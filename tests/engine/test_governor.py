@@ -129,7 +129,7 @@ class Machine:
 
     def run(self, subject: Governor, seconds: int) -> list[tuple[float, int, float]]:
         """(time, step, share of the frame's time) for each second."""
-        story = []
+        story: list[tuple[float, int, float]] = []
         for second in range(seconds):
             work = subject.step.cost / 1000
             p95_ms = work * self.nano_ms * self.hog(second)

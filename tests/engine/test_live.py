@@ -13,7 +13,7 @@ import pytest
 from vcsharp.engine import live
 from vcsharp.engine.backend import NullBackend
 from vcsharp.engine.live import LiveEngine, checked
-from vcsharp.engine.worker import Engine
+from vcsharp.engine.worker import Engine, EngineFacts
 from vcsharp.errors import BackendError, ModelError, ModelNotFoundError, VcsharpError
 from vcsharp.frame import Frame, black
 from vcsharp.states import EngineState as E
@@ -215,3 +215,45 @@ def test_a_fresh_engine_is_warm_before_it_takes_over(maker: Maker) -> None:
     engine.use("2")
     wait_until(lambda: levels(engine) == 2)
     assert planes == [(128, 96)]
+
+
+def test_what_suits_the_machine_is_measured_once_beside_the_frames(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TUNE_AFTER_S", 0.05)
+    asked: list[str] = []
+    release = threading.Event()
+
+    def tune(facts: EngineFacts) -> bool:
+        asked.append(facts.backend)
+        release.wait(20)
+        return True
+
+    engine = LiveEngine(maker, "1", "cpu", tune=tune)
+    wait_until(lambda: levels(engine) == 1 and bool(asked))
+    assert levels(engine) == 1  # frames go on meanwhile
+    assert len(maker.backends) == 1
+    release.set()
+    wait_until(lambda: levels(engine) == 1 and maker.backends[0].closed)
+    assert len(maker.backends) == 2
+    time.sleep(0.1)
+    assert levels(engine) == 1
+    assert len(asked) == 1
+    engine.close()
+
+
+def test_a_measurement_that_fails_changes_nothing(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TUNE_AFTER_S", 0.0)
+    asked: list[str] = []
+
+    def tune(facts: EngineFacts) -> bool:
+        asked.append(facts.model)
+        raise BackendError("planted")
+
+    engine = LiveEngine(maker, "1", "cpu", tune=tune)
+    wait_until(lambda: levels(engine) == 1 and bool(asked))
+    wait_until(lambda: levels(engine) == 1 and not engine._is_loading())
+    assert engine.status.state is E.READY
+    assert len(maker.backends) == 1

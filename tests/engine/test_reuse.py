@@ -48,7 +48,8 @@ class Watched(NullBackend):
 
 
 def watched(threshold: int = 0) -> tuple[Engine, Watched, list[Tally]]:
-    backend, tallies = Watched(), []
+    backend = Watched()
+    tallies: list[Tally] = []
     engine = Engine(backend, None, TILE_PX, threshold)
     engine.on_tiles = tallies.append
     return engine, backend, tallies
@@ -66,7 +67,7 @@ events = st.lists(
 @given(events, st.integers(0, 9999), st.sampled_from([(160, 120), (203, 131), (40, 30)]))
 def test_threshold_0_equals_the_full_computation_bit_for_bit(random_model, story, seed, size):
     rng = np.random.default_rng(seed)
-    frame = noise(*size, seed)
+    frame = noise(size[0], size[1], seed)
     backend = OrtBackend(random_model, "int8", "cpu", 2)
     with (
         Engine(backend, random_model, 96, 0) as lazy,
@@ -104,7 +105,8 @@ def test_only_tiles_that_see_a_change_are_computed():
 
 
 def test_a_change_in_the_halo_alone_is_a_change(random_model):
-    backend, tallies = OrtBackend(random_model, "int8", "cpu", 1), []
+    backend = OrtBackend(random_model, "int8", "cpu", 1)
+    tallies: list[Tally] = []
     with Engine(backend, random_model, 96, 0) as engine:
         engine.on_tiles = tallies.append
         frame = noise(160, 80)
@@ -127,8 +129,8 @@ def test_after_a_fault_nothing_old_is_kept():
 
 
 def test_without_a_threshold_everything_is_computed():
-    backend, tallies = Watched(), []
-    engine = Engine(backend, None, TILE_PX)
+    tallies: list[Tally] = []
+    engine = Engine(Watched(), None, TILE_PX)
     engine.on_tiles = tallies.append
     for _ in range(2):
         engine.process(noise(128, 64))

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 """Back-off between attempts to build an engine that failed."""
+TUNE_AFTER_S = 4.0
+"""Of a network's work, before it is measured: a start has other things to do."""
 PATIENCE = 2
 """A GPU that failed so often within a minute is given up for the CPU."""
 FAULT_WINDOW_S = 60.0
@@ -59,18 +61,22 @@ class LiveEngine:
         *,
         strength: float = 1.0,
         pilot: Pilot | None = None,
+        tune: Callable[[EngineFacts], bool] = lambda _: False,
         on_fault: Callable[[str], None] = lambda _: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Builds the first engine at once. Raises what `build` raises, or ModelError.
 
         `pilot` chooses the student for `auto`, and how much is sharpened; without one `build` does.
+        `tune` measures what suits this machine, beside the first frames and once for each model;
+        True means that `build` now makes a faster engine.
         `on_fault` is told one line for each fault, `on_change` that the engine is another one; both
         on a thread of this class or the engine thread.
         """
         self.strength = strength
         self._build, self._model, self._device = build, model, device
         self._pilot = pilot or _no_pilot()
+        self._tune, self._tuned, self._tune_at_s = tune, set[str](), 0.0
         self._on_fault, self._on_change = on_fault, on_change
         self._lock = threading.Lock()
         self._size: tuple[int, int] | None = None
@@ -168,11 +174,37 @@ class LiveEngine:
 
     def _govern(self, frame: Frame, took_s: float) -> None:
         """Lets the pilot see what the frame took, and loads another student where it says so."""
-        if self._running != self._target:
+        if self._running != self._target or self._is_loading():
             self._pilot.changing()
             return
+        if self._running not in self._tuned:
+            self._tune_in_time()
         self._pilot.ran(frame, took_s)
         self._target = self._pilot.model
+
+    def _is_loading(self) -> bool:
+        return self._loader is not None and self._loader.is_alive()
+
+    def _tune_in_time(self) -> None:
+        """Starts a measurement when the network has run for a while."""
+        now_s = time.monotonic()
+        self._tune_at_s = self._tune_at_s or now_s + TUNE_AFTER_S
+        if now_s < self._tune_at_s:
+            return
+        self._tuned.add(self._running)
+        self._tune_at_s = 0.0
+        with self._lock:
+            self._loader = threading.Thread(target=self._tuning, name="vcsharp-tune", daemon=True)
+        self._loader.start()
+
+    def _tuning(self) -> None:
+        try:
+            faster = self._tune(self._facts)
+        except (VcsharpError, MemoryError) as error:
+            log.warning("cannot measure what suits this machine: %s", error)
+            return
+        if faster:
+            self._loading()
 
     def _current(self) -> Engine | None:
         """Follows what other threads asked for since the last frame."""

@@ -52,6 +52,7 @@ class OrtBackend:
         precision: `int8` or `fp32`.
         device: `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads that work on tiles; 0 means one per core at hand.
+        inside: the threads work inside the operators, on one tile after the other.
 
     Raises:
         BackendUnavailableError: ONNX Runtime cannot use the device.
@@ -60,27 +61,39 @@ class OrtBackend:
 
     name = "onnxruntime"
 
-    def __init__(self, model: Model, precision: str, device: str, threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        precision: str,
+        device: str,
+        threads: int,
+        *,
+        inside: bool = False,
+    ) -> None:
         self.precision = precision
         self.device = device
         path = model.path("int8" if precision == "int8" else "fp32")
-        self._session = _session(str(path), device)
         workers = (threads or usable_cores()) if device == "cpu" else 1
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vcsharp-tile")
+        self._session = _session(str(path), device, workers if inside else 1)
+        self._pool = (
+            None
+            if inside or workers == 1
+            else ThreadPoolExecutor(workers, thread_name_prefix="vcsharp-tile")
+        )
         self._local = threading.local()
 
     def sharpen(self, plane: Bytes, plan: Plan, strength: float, out: Bytes) -> None:
         """See `Backend.sharpen`."""
-        jobs = self._pool.map(
-            lambda tile: self._run_tile(plane, plan, tile, strength, out), plan.tiles
-        )
+        run_all = self._pool.map if self._pool else map
+        jobs = run_all(lambda tile: self._run_tile(plane, plan, tile, strength, out), plan.tiles)
         with _translated():
             for _ in jobs:
                 pass
 
     def close(self) -> None:
         """See `Backend.close`."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_tile(self, plane: Bytes, plan: Plan, tile: Tile, strength: float, out: Bytes) -> None:
         slot = self._slot(plan.tile_height, plan.tile_width)
@@ -108,7 +121,7 @@ class OrtBackend:
         return _Slot(tile_in, tile_out, strength, binding)
 
 
-def _session(path: str, device: str) -> onnxruntime.InferenceSession:
+def _session(path: str, device: str, threads: int) -> onnxruntime.InferenceSession:
     kind, _, index = device.partition(":")
     provider = PROVIDERS[kind]
     if provider not in onnxruntime.get_available_providers():
@@ -117,7 +130,9 @@ def _session(path: str, device: str) -> onnxruntime.InferenceSession:
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'vcsharp[gpu]'"
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    # Threads that spin between frames would heat a machine that waits for a camera.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     settings = {"device_id": index or "0"} if kind == "cuda" else {}

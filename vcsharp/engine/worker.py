@@ -7,7 +7,6 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,11 @@ import numpy as np
 from vcsharp import catalogue
 from vcsharp.buffers import PICTURES
 from vcsharp.catalogue import Model
+from vcsharp.engine import setup as setups
 from vcsharp.engine import tiling
 from vcsharp.engine.backend import Backend, NullBackend
 from vcsharp.engine.reuse import Tally, TileMemory
+from vcsharp.engine.setup import Setup
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
 
@@ -159,21 +160,21 @@ def choose(
         backend: `auto`, `ort`, `torch`.
         precision: `auto`, `int8`, `fp32`, `fp16`.
         threads: CPU threads; 0 means one per core at hand.
-        tile_px: edge of the largest tile; 0 is `TILE_PX`.
+        tile_px: edge of the largest tile; 0 is `TILE_PX`, or what was measured to be best here.
         change_threshold: see `Engine`.
 
     Raises:
         ModelError: the model is damaged; ModelNotFoundError: there is none of that name.
         BackendUnavailableError: nothing that was asked for can run here; all reasons joined.
     """
-    tile_px = tile_px or TILE_PX
     if model == NO_MODEL:
-        return Engine(NullBackend(), None, tile_px)
+        return Engine(NullBackend(), None, tile_px or TILE_PX)
     found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)
+    setup = setups.remembered(found, precision, threads, tile_px)
     reasons: dict[str, None] = {}  # in order, each once
-    for candidate in _candidates(device, backend, precision):
+    for candidate in _candidates(device, backend, setup.precision if setup else precision):
         try:
-            engine = Engine(candidate(found, threads), found, tile_px, change_threshold)
+            engine = _engine(candidate, found, threads, tile_px, change_threshold, setup)
         except BackendUnavailableError as error:
             reasons[str(error)] = None
             continue
@@ -190,16 +191,17 @@ def _nothing_fits(device: str, backend: str, precision: str) -> str:
     )
 
 
-_Maker = Callable[[Model, int], Backend]
+_Candidate = tuple[str, str, str]
+"""(device, `ort` or `torch`, precision)."""
 
 
-def _candidates(device: str, backend: str, precision: str) -> list[_Maker]:
-    """Makers of the backends that fit the wishes, best first."""
+def _candidates(device: str, backend: str, precision: str) -> list[_Candidate]:
+    """What fits the wishes, best first."""
     devices = [device] if device != "auto" else (["cuda", "cpu"] if has_nvidia() else ["cpu"])
     table = [("cuda", "torch", "fp16"), ("cuda", "torch", "fp32"), ("cuda", "ort", "fp32")]
     table += [("cpu", "ort", "int8"), ("cpu", "ort", "fp32"), ("cpu", "torch", "fp32")]
     return [
-        partial(_make, kind, exact_device, name)
+        (exact_device, kind, name)
         for exact_device in devices
         for on, kind, name in table
         if on == exact_device.partition(":")[0]
@@ -208,17 +210,32 @@ def _candidates(device: str, backend: str, precision: str) -> list[_Maker]:
     ]
 
 
-def _make(kind: str, device: str, precision: str, model: Model, threads: int) -> Backend:
+def _engine(
+    candidate: _Candidate,
+    model: Model,
+    threads: int,
+    tile_px: int,
+    change_threshold: int | None,
+    setup: Setup | None,
+) -> Engine:
+    if setup is None or candidate[:2] != ("cpu", "ort"):
+        setup = Setup("", tile_px or TILE_PX, threads)
+    backend = _make(candidate, model, setup)
+    return Engine(backend, model, setup.tile_px, change_threshold)
+
+
+def _make(candidate: _Candidate, model: Model, setup: Setup) -> Backend:
+    device, kind, precision = candidate
     if kind == "ort":
         _require("onnxruntime", "ONNX Runtime", "cpu")
         from vcsharp.engine.ort import OrtBackend
 
-        return OrtBackend(model, precision, device, threads)
+        return OrtBackend(model, precision, device, setup.threads, inside=setup.inside)
     _require("torch", "PyTorch", "torch")
     _require("safetensors", "safetensors", "torch")
     from vcsharp.engine.torch_cuda import TorchBackend
 
-    return TorchBackend(model, precision, device, threads)
+    return TorchBackend(model, precision, device, setup.threads)
 
 
 def _require(module: str, title: str, extra: str) -> None:
