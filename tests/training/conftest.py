@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from vcsharp_training import bank, distil
+import torch
+from vcsharp_training import bank, distil, perceptual
 from vcsharp_training.quant import QuantStudent
 from vcsharp_training.recipe import Recipe, read_toml
 
@@ -81,3 +82,19 @@ def trained(
     recipe = smoke_recipe(tmp_path_factory.mktemp("smoke"))
     train(recipe)
     return recipe
+
+
+@pytest.fixture(scope="session")
+def lpips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of LPIPS under the published key names, in the published shapes."""
+    folder = tmp_path_factory.mktemp("lpips")
+    torch.manual_seed(0)
+    model = perceptual.Lpips()
+    state = {key: value for key, value in model.state_dict().items() if "features" in key}
+    heads = {
+        f"lin{index}.model.1.weight": torch.rand_like(head)
+        for index, head in enumerate(model.heads)
+    }
+    torch.save(state, folder / "alex_features.pth")
+    torch.save(heads, folder / "lin_alex.pth")
+    return folder

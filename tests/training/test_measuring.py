@@ -47,22 +47,6 @@ def _slow_levels(rgb, weights):
     return levels
 
 
-@pytest.fixture(scope="module")
-def lpips_folder(tmp_path_factory):
-    """Random weights under the published key names, in the published shapes."""
-    folder = tmp_path_factory.mktemp("lpips")
-    torch.manual_seed(0)
-    model = perceptual.Lpips()
-    state = {key: value for key, value in model.state_dict().items() if "features" in key}
-    heads = {
-        f"lin{index}.model.1.weight": torch.rand_like(head)
-        for index, head in enumerate(model.heads)
-    }
-    torch.save(state, folder / "alex_features.pth")
-    torch.save(heads, folder / "lin_alex.pth")
-    return folder
-
-
 def test_lpips_equals_a_plain_computation(lpips_folder):
     rng = np.random.default_rng(1)
     first, second = rng.random((2, 3, 64, 72))

@@ -104,7 +104,7 @@ def test_rgb_is_measured_on_pictures_degraded_in_colour(pictures):
 
 def test_frames_a_second_leave_the_warm_up_out(monkeypatch):
     clock, runs = itertools.count(0, 0.5), list[int]()  # half a second from look to look
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("vcsharp_training.speed.time.perf_counter", lambda: next(clock))
     assert speed.fps(lambda: runs.append(1), least_s=2) == 8 / 2.5
     assert len(runs) == speed.WARM_UP_FRAMES + 8
 

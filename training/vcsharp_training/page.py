@@ -77,6 +77,14 @@ cuts the crops, trains, quantises, exports and measures. The result repeats bit 
 CPU and library versions with one thread. This page and `card.json` are written by that command.
 """
 
+_COLOUR = """
+### In colour
+
+The same profiles on coloured pictures, chroma degraded as well and left as it is:
+
+{table}
+"""
+
 _CLASSICS = """
 ### Set5 and Set14
 
@@ -101,6 +109,12 @@ _PURPOSE = {
     "fp32": "any onnxruntime provider; float arithmetic inside",
     "torch": "the torch backend; state of `vcsharp.nets.plain.PlainStudent`",
 }
+
+
+def _colour(found: Findings) -> str:
+    if not report.has_rgb(found.scores):
+        return ""
+    return _COLOUR.format(table=report.rgb_table(found.scores))
 
 
 def _classics(card: Card, found: Findings) -> str:
@@ -163,5 +177,5 @@ def text(card: Card, found: Findings, flat: int) -> str:
         categories=report.category_table(scores, int8),
         probes=report.probe_table(found.probes),
         demands=_demands(int8, found),
-        more=_classics(card, found) + _speed(found),
+        more=_colour(found) + _classics(card, found) + _speed(found),
     )

@@ -1,0 +1,89 @@
+"""Cards and their pages hold what was measured, and a model stays whole until its successor is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from vcsharp_training import distil, export
+from vcsharp_training.measuring import Extras
+from vcsharp_training.recipe import Recipe
+
+from vcsharp import catalogue
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Set5 of one small picture."""
+    folder = tmp_path_factory.mktemp("sets")
+    (folder / "Set5").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (36, 48, 3)).astype(np.uint8)
+    cv2.imwrite(str(folder / "Set5" / "1.png"), cv2.GaussianBlur(noise, (0, 0), 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(
+    trained: Recipe, lpips_folder: Path, sets: Path, tmp_path_factory: pytest.TempPathFactory
+) -> catalogue.Model:
+    """The smoke student with every figure that there is."""
+    recipe = trained.model_copy(update={"models": tmp_path_factory.mktemp("models")})
+    extras = Extras(lpips=lpips_folder, bench=sets, rgb=True, images_per_category=1)
+    export.write_model(recipe, "recipes/smoke.toml", distil.load_quantised(trained), extras=extras)
+    return catalogue.load(recipe.model_folder)
+
+
+def test_the_card_holds_looks_side_effects_benchmarks_and_speed(model):
+    card = model.card
+    for metrics in card.metrics.values():
+        assert metrics.images == 2
+        assert metrics.lpips_in is not None
+        assert metrics.lpips_out == pytest.approx(metrics.lpips_in, abs=0.01)
+        assert metrics.sharpness_out == pytest.approx(metrics.sharpness_in, abs=0.05)
+        assert metrics.psnr_rgb_gain_db == pytest.approx(0, abs=0.1)
+    assert card.side_effects is not None
+    assert card.side_effects.flicker == pytest.approx(1, abs=0.05)
+    assert list(card.benchmarks) == ["Set5 x2", "Set5 x3", "Set5 x4"]
+    figures = card.benchmarks["Set5 x2"]
+    assert figures.psnr_out_db == pytest.approx(figures.psnr_in_db, abs=0.2)
+    assert card.speed is not None
+    assert card.speed.fps_512 > card.speed.fps_1080p_tiled > 0
+    assert (card.speed.precision, card.speed.threads) == ("int8", 1)
+    assert card.int8_loss_db is not None
+    assert abs(card.int8_loss_db) < 0.1
+
+
+def test_the_page_shows_the_figures_of_the_card_beside_published_ones(model):
+    page = (model.folder / "README.md").read_text("utf-8")
+    figures = model.card.benchmarks["Set5 x2"]
+    assert f"| smoke int8 | 1,152 | {figures.psnr_out_db:.2f} |" in page
+    assert "| VDSR | 665,000 | 37.53 |" in page
+    assert f"{model.card.speed.fps_512:.1f}" in page
+    assert f"{model.card.side_effects.flicker:.3f}" in page
+    assert "- smoke int8, half: not " in page
+    assert "RGB: PSNR dB / SSIM" in page
+    assert "not measured" not in page
+
+
+def test_a_measurement_that_fails_leaves_the_model_that_was_there(model, trained, monkeypatch):
+    before = {path.name: path.read_bytes() for path in model.folder.iterdir()}
+
+    def fail(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "find", fail)
+    recipe = trained.model_copy(update={"models": model.folder.parent, "version": "9.9.9"})
+    with pytest.raises(KeyboardInterrupt):
+        export.write_model(recipe, "recipes/smoke.toml", distil.load_quantised(trained))
+    assert {path.name: path.read_bytes() for path in model.folder.iterdir()} == before
+
+
+def test_a_card_of_before_still_loads(model):
+    old = model.card.model_dump(
+        exclude={"int8_loss_db", "side_effects", "benchmarks", "speed"}, exclude_none=True
+    )
+    loaded = catalogue.Card.model_validate(old)
+    assert loaded.benchmarks == {}
+    assert loaded.speed is None
