@@ -54,7 +54,7 @@ def bank_settings(wanted: Compare) -> BankSettings:
         crops_per_window=1,
         crops_per_image=dict.fromkeys(PROFILES, wanted.crops_per_profile),
         synthetic=0,
-        validation_share=0.05,
+        validation_share=0.01,
     )
 
 
