@@ -413,7 +413,7 @@ def test_a_killed_worker_is_one_line_with_its_cure():
 
 @pytest.mark.parametrize(
     ("waiting_s", "writing_s", "says"),
-    [(3.0, 1.0, "25 a second; 75% .* 25% .* the workers"), (0, 4.0, "25 a .* writing to the disk")],
+    [(3.0, 1.0, "25 a second; 75% .* 25% .* was cutting"), (0, 4.0, "25 a .* was writing")],
 )
 def test_the_bottleneck_is_told_by_measured_times(waiting_s, writing_s, says):
     built = bank.Built(crops=100, waiting_s=waiting_s, writing_s=writing_s)

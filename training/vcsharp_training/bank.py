@@ -70,7 +70,7 @@ class Built:
         """One line: crops a second and what held them up."""
         total_s = max(self.waiting_s + self.writing_s, 1e-9)
         share = self.waiting_s / total_s
-        what = "the workers (more of them would help)" if share > 0.5 else "writing to the disk"
+        what = "cutting (the processor)" if share > 0.5 else "writing (the disk)"
         return (
             f"{self.crops:,} crops, {self.crops / total_s:,.0f} a second; {share:.0%} of the time "
             f"went into waiting for workers, {1 - share:.0%} into writing: "
