@@ -80,6 +80,8 @@ class Report:
     loss: float
     score_db: float
     """Last validation score."""
+    verdict: str = ""
+    """At the very end: what held the run up."""
 
 
 Listener = Callable[[Report], None]
@@ -144,7 +146,8 @@ class Loop:
             for found in batches:
                 terms = self._advance(found)
                 self._tell(terms, board)
-            log.info(batches.verdict())
+                if self.step == self.settings.steps:
+                    self._report(terms["loss"], batches.verdict())
         self.processes.wait()
 
     def _batches(self, step: int) -> list[Batch]:
@@ -206,9 +209,11 @@ class Loop:
         if at_end or self.step % REPORT_EVERY == 0:
             rate = {"learning_rate": learning_rate(self.settings, self.step - 1)}
             board.scalars(self.step, {f"train/{name}": v for name, v in (terms | rate).items()})
-            self.listener(
-                Report(self.name, self.step, self.settings.steps, terms["loss"], self.score_db)
-            )
+            self._report(terms["loss"])
+
+    def _report(self, loss: float, verdict: str = "") -> None:
+        steps = self.settings.steps
+        self.listener(Report(self.name, self.step, steps, loss, self.score_db, verdict))
 
     def _validate(self, loss: float, board: Board) -> None:
         self.averaged.eval()

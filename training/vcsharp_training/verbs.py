@@ -158,6 +158,8 @@ def _listener(bar: progress.Bar) -> Listener:
         if not progress.console.is_terminal and now.score_db != last_score_db:
             progress.say(f"{now.phase}: step {now.step} of {now.steps}, {note}")
             last_score_db = now.score_db
+        if now.verdict:
+            progress.say(f"{now.phase}: {now.verdict}")
 
     return tell
 
