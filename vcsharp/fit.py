@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vcsharp.buffers import PICTURES
 from vcsharp.frame import (
     Bytes,
     Color,
@@ -22,7 +23,7 @@ from vcsharp.frame import (
     Frame,
     black,
     chroma_size,
-    from_planes,
+    frame_bytes,
 )
 
 LUMA_WEIGHTS = {ColorMatrix.BT601: (0.299, 0.114), ColorMatrix.BT709: (0.2126, 0.0722)}
@@ -62,25 +63,30 @@ def _sized(frame: Frame, width: int, height: int) -> Frame:
     boxes = [(left, top, inner_width, inner_height)]
     boxes += 2 * [(left // 2, top // 2, *chroma_size(inner_width, inner_height))]
     for target, plane, (x, y, w, h) in zip(result.planes, frame.planes, boxes, strict=True):
-        target[y : y + h, x : x + w] = scaled(plane, w, h)
+        scaled(plane, w, h, into=target[y : y + h, x : x + w])
     return frame.replaced(data=result.data, width=width, height=height)
 
 
-def scaled(plane: Bytes, width: int, height: int) -> Bytes:
-    """A plane in another size: area-averaged where it shrinks, bilinear where it grows."""
+def scaled(plane: Bytes, width: int, height: int, into: Bytes | None = None) -> Bytes:
+    """A plane in another size: area-averaged where it shrinks, bilinear where it grows.
+
+    With `into`, which has that size, it is written there.
+    """
     shrinks = width < plane.shape[1] or height < plane.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=method), np.uint8)
+    out = cv2.resize(plane, (width, height), dst=into, interpolation=method)
+    return np.asarray(out, np.uint8)
 
 
 def _edge_padded(frame: Frame, width: int, height: int) -> Frame:
-    sizes = [(width, height), *2 * [chroma_size(width, height)]]
-    planes = [
-        np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
-        for plane, (w, h) in zip(frame.planes, sizes, strict=True)
-    ]
-    padded = from_planes(*planes)
-    return frame.replaced(data=padded.data, width=width, height=height)
+    data = PICTURES.take(frame_bytes(width, height))
+    result = frame.replaced(data=data, width=width, height=height)
+    for target, plane in zip(result.planes, frame.planes, strict=True):
+        rows, columns = plane.shape
+        target[:rows, :columns] = plane
+        target[:rows, columns:] = plane[:, -1:]
+        target[rows:] = target[rows - 1]
+    return result
 
 
 def recolored(frame: Frame, color: Color) -> Frame:
@@ -97,7 +103,7 @@ def recolored(frame: Frame, color: Color) -> Frame:
 def _reranged(frame: Frame, to: ColorRange) -> Frame:
     result = frame.blank_copy()
     for target, plane, table in zip(result.planes, frame.planes, _tables(to), strict=True):
-        target[:] = cv2.LUT(plane, table)
+        cv2.LUT(plane, table, dst=target)
     return result.replaced(color=Color(to, frame.color.matrix))
 
 
@@ -117,17 +123,30 @@ def _rematrixed(frame: Frame, to: ColorMatrix) -> Frame:
     matrix = _matrix(frame.color.matrix, to)
     # Full-range luma and chroma have equal steps; in limited range luma's are 219/224 as many.
     luma_steps = 1.0 if frame.color.range is ColorRange.FULL else 219 / 224
-    chroma = np.stack([frame.u, frame.v]).astype(np.float32) - 128
-    luma_change = luma_steps * np.tensordot(matrix[0, 1:], chroma, 1).astype(np.float32)
-    new_chroma = np.tensordot(matrix[1:, 1:], chroma, 1) + 128
-    change = cv2.resize(luma_change, (frame.width, frame.height), interpolation=cv2.INTER_LINEAR)
-    planes = [_bytes(frame.y + change), *map(_bytes, new_chroma)]
-    return frame.replaced(data=from_planes(*planes).data, color=Color(frame.color.range, to))
+    result = frame.blank_copy().replaced(color=Color(frame.color.range, to))
+    chroma_height, chroma_width = frame.u.shape
+    small = _floats(chroma_height, chroma_width)
+    luma, cb, cr = ((row[1], row[2], -128 * (row[1] + row[2])) for row in matrix)
+    cv2.addWeighted(
+        frame.u,
+        luma_steps * luma[0],
+        frame.v,
+        luma_steps * luma[1],
+        luma_steps * luma[2],
+        dst=small,
+        dtype=cv2.CV_32F,
+    )
+    change = _floats(frame.height, frame.width)
+    cv2.resize(small, (frame.width, frame.height), dst=change, interpolation=cv2.INTER_LINEAR)
+    cv2.add(frame.y, change, dst=result.y, dtype=cv2.CV_8U)  # rounds, and cuts off at 0 and 255
+    for target, (of_cb, of_cr, offset) in ((result.u, cb), (result.v, cr)):
+        cv2.addWeighted(frame.u, of_cb, frame.v, of_cr, 128 + offset, dst=target)
+    return result
 
 
-def _bytes(values: NDArray[np.floating]) -> Bytes:
-    clipped: Bytes = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return clipped
+def _floats(height: int, width: int) -> NDArray[np.float32]:
+    """A plane for numbers on the way, used again by the next frame."""
+    return PICTURES.take(4 * height * width).view(np.float32).reshape(height, width)
 
 
 @lru_cache(maxsize=4)
