@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from vcsharp_training import distil, export
+from vcsharp_training.errors import DataError
 from vcsharp_training.measuring import Extras
 from vcsharp_training.recipe import Recipe
 
@@ -78,6 +79,19 @@ def test_a_measurement_that_fails_leaves_the_model_that_was_there(model, trained
     with pytest.raises(KeyboardInterrupt):
         export.write_model(recipe, "recipes/smoke.toml", distil.load_quantised(trained))
     assert {path.name: path.read_bytes() for path in model.folder.iterdir()} == before
+
+
+def test_the_card_says_who_taught_as_the_bank_has_it(trained, tmp_path):
+    assert export._teacher(trained) == "none: trained on the ground truth"
+    loss = trained.train.loss.model_copy(update={"teacher": 0.3})
+    train = trained.train.model_copy(update={"loss": loss})
+    recipe = trained.model_copy(update={"train": train, "work": tmp_path})
+    with pytest.raises(DataError, match=r"cannot tell who taught 'smoke'.*taught\.json"):
+        export._teacher(recipe)
+    recipe.bank_folder.mkdir(parents=True)
+    record = '{"made_of": {"teacher": "nafnet32"}}'
+    (recipe.bank_folder / "taught.json").write_text(record, "utf-8")
+    assert export._teacher(recipe) == "nafnet32, weight 0.3 beside the ground truth"
 
 
 def test_a_card_of_before_still_loads(model):

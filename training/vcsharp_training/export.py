@@ -8,6 +8,7 @@ runtime's engine.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import shutil
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from vcsharp.catalogue import (
 )
 from vcsharp.nets.plain import halo_px, mac_per_px, receptive_field_px
 from vcsharp_training import degrade, evaluate, onnx_graph, page, report, weights
+from vcsharp_training.errors import DataError
 from vcsharp_training.filters import OnnxFilter
 from vcsharp_training.findings import Findings, find
 from vcsharp_training.measuring import Extras
@@ -43,6 +45,7 @@ FILES: dict[FileKind, str] = {
 }
 LICENCE = "GPL-2.0-or-later"
 CLEAN = "clean"
+TAUGHT = "taught.json"
 FLAT_PX = 64
 
 
@@ -119,13 +122,29 @@ def _bare_card(recipe: Recipe, recipe_path: str, params: int, folder: Path) -> C
         halo_px=halo_px(channels, stride),
         multiple_of=stride,
         files={kind: model_file(folder / file) for kind, file in FILES.items()},
-        teacher="none: trained on the ground truth",
+        teacher=_teacher(recipe),
         data=recipe.data_note,
         recipe=recipe_path,
         metrics={},
         clean_psnr_db=0.0,
         licence=LICENCE,
     )
+
+
+def _teacher(recipe: Recipe) -> str:
+    """Who taught beside the ground truth, as the bank's own record has it."""
+    weight = max(recipe.train.loss.teacher, recipe.qat.loss.teacher)
+    if not weight:
+        return "none: trained on the ground truth"
+    try:
+        record = json.loads((recipe.bank_folder / TAUGHT).read_text("utf-8"))
+        name = record["made_of"]["teacher"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            f"cannot tell who taught '{recipe.name}' from '{recipe.bank_folder / TAUGHT}': "
+            f"{error}; run 'vcsharp-train teacher cache' on its bank"
+        ) from error
+    return f"{name}, weight {weight:g} beside the ground truth"
 
 
 def with_figures(card: Card, found: Findings) -> Card:

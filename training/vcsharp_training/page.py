@@ -67,6 +67,8 @@ Flicker: change between frames of a still scene with sensor noise and a real cod
 input's. Overshoot: halo at a soft edge, as a share of the step. Grain: deviation on noisy plain
 greys, relative to the input's.
 
+What is asked of a model (`docs/evaluation.md`), and where it falls short:
+
 {demands}
 {more}
 ## Repeat
@@ -89,8 +91,8 @@ _CLASSICS = """
 ### Set5 and Set14
 
 Bicubic down and up again, then this filter, which is told neither; Y-PSNR in dB, borders of the
-scale left out. The networks below it are published ones that know the scale, as reported by their
-authors: neighbours in cost, not rivals in the same task.
+scale left out. The networks below it are published ones, trained for just this (all but VDSR for
+one scale only), as papers report them: neighbours in cost, not rivals in the same task.
 
 {table}
 """
