@@ -85,7 +85,8 @@ def test_causes_are_told():
 
 
 def test_a_step_up_that_was_taken_back_is_tried_less_and_less():
-    subject, waits = Governor(STEPS, PASS), []
+    subject = Governor(STEPS, PASS)
+    waits: list[float] = []
     now_s = went_down_s = 0.0
     while len(waits) < 6:
         load = Load(0.0 if subject.step.share == 0 else 200.0, PERIOD_MS, 0.2)

@@ -39,7 +39,7 @@ def test_a_view_holds_its_buffer():
 def test_a_memoryview_holds_its_buffer():
     pool = BufferPool(4)
     buffer = pool.take(1000)
-    reader, where = memoryview(buffer), address(buffer)
+    reader, where = memoryview(buffer), address(buffer)  # type: ignore[arg-type]
     del buffer
     assert address(pool.take(1000)) != where
     assert len(reader) == 1000
