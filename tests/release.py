@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> int:
     """0 if all versions agree, else 1 with one line that says which do not."""
-    heading = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    heading = re.search(
+        r"^## \[(?!Unreleased)([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M
+    )
     training = tomllib.loads((ROOT / "training/pyproject.toml").read_text("utf-8"))
     versions = {
         "vcsharp/__init__.py": vcsharp.__version__,
