@@ -52,6 +52,21 @@ def test_fourier_is_l1_of_the_spectrum(pair):
     _same(losses.fourier(pair[0] - pair[1]), _mean(parts))
 
 
+def test_amplitude_is_l1_of_the_magnitudes_of_local_spectra(pair):
+    def magnitudes(picture: np.ndarray) -> np.ndarray:
+        blocks = [picture[:, :, y : y + 16, x : x + 16] for y in (0, 8) for x in (0, 8)]
+        return np.stack([abs(np.fft.rfft2(block, norm="ortho")) for block in blocks], 1)
+
+    a, b = _arrays(pair)
+    _same(losses.amplitude(*pair), _mean(abs(magnitudes(a) - magnitudes(b))), 1e-4)
+
+
+def test_amplitude_asks_for_detail_and_not_for_its_place(pair):
+    b = pair[1]
+    shifted, flat = torch.roll(b, 1, 3), torch.full_like(b, 0.5)
+    assert (losses.amplitude(shifted, b) < losses.amplitude(flat, b) / 2).all()
+
+
 def test_edge_is_l1_of_the_sobel_gradients(pair):
     a, b = _arrays(pair)
     d = a - b

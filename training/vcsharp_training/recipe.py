@@ -56,6 +56,10 @@ class LossSettings(Strict):
     """L1 between the spectra."""
     edge: float = Field(0.0, ge=0)
     """L1 between Sobel gradients."""
+    amplitude: float = Field(0.0, ge=0, json_schema_extra=LATER)
+    """L1 between the magnitudes of local spectra: as much fine detail as the truth has, wherever
+    exactly it lies. For crisp variants; costs fidelity.
+    """
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""
     teacher: float = Field(0.0, ge=0, json_schema_extra=LATER)

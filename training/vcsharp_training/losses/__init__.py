@@ -15,12 +15,13 @@ from vcsharp_training.losses.distillation import (
 from vcsharp_training.losses.features import Perceptual, feature_distance
 from vcsharp_training.losses.luma import FLAT_EPSILON, flat, taught, total, weights
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier, l1, mse
-from vcsharp_training.losses.structure import ms_ssim, ssim
+from vcsharp_training.losses.structure import amplitude, ms_ssim, ssim
 from vcsharp_training.teachers.gate import keeps as teacher_gate
 
 __all__ = [
     "FLAT_EPSILON",
     "Perceptual",
+    "amplitude",
     "charbonnier",
     "edge",
     "feature_distance",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier
+from vcsharp_training.losses.structure import amplitude
 from vcsharp_training.recipe import LossSettings
 from vcsharp_training.teachers import gate
 
@@ -24,15 +25,15 @@ def weights(source: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
 
 
 def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
-    """The weighted sum over a batch. The transforms are linear, so they are taken once, of the
-    difference.
-    """
+    """The weighted sum over a batch. The linear transforms are taken once, of the difference."""
     difference = source + residual - truth
     loss = charbonnier(difference, settings.charbonnier_epsilon)
     if settings.fourier:
         loss = loss + settings.fourier * fourier(difference)
     if settings.edge:
         loss = loss + settings.edge * edge(difference)
+    if settings.amplitude:
+        loss = loss + settings.amplitude * amplitude(source + residual, truth)
     return (weights(source, truth, settings) * loss).mean()
 
 
