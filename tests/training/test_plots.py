@@ -56,8 +56,16 @@ def test_quality_against_cost_names_every_point(figures, tmp_path):
     plots.quality_against_cost(points, tmp_path / "cost.png")
     (axes,) = figures[0].axes
     assert {text.get_text() for text in axes.texts} == {"a", "b"}
-    assert axes.get_xscale() == "log"
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
     assert [tuple(mark.get_offsets()[0]) for mark in axes.collections] == [(1e3, 0.5), (1e6, -1.0)]
+
+
+def test_large_losses_leave_room_for_gains(figures, tmp_path):
+    points = [plots.Point("a", 1e3, 0.5, "ours"), plots.Point("b", 1e6, -20.0, "theirs")]
+    plots.quality_against_cost(points, tmp_path / "cost.png")
+    (axes,) = figures[0].axes
+    assert axes.get_yscale() == "symlog"
+    assert "log scale beyond 1" in axes.get_ylabel()
 
 
 @pytest.mark.parametrize(("lpips", "panels"), [(np.nan, 2), (0.1, 3)])

@@ -54,10 +54,11 @@ Five public projects set out to do what vcsharp does. `training/recipes/r1-...to
 rebuild their students from their reports; `vcsharp-train compare` trains them and ours on the same
 crops for the same time and measures all on the same pictures. This page is written by that command.
 
-**The budget is small**: {budget} each, on {threads} thread(s) of {machine}, {date}. It says who
-learns what in equal time, not what any of them could reach; large networks saw few pictures. All
-trained on {crops:,} RGB crops of {crop_px} px with the degradations of `docs/training.md`,
-not on their own data. {pictures} held-out pictures, their middle {dev_px} px, were measured.
+**The budget: {budget} each**, on {threads} thread(s) of {machine}, {date}. It shows who learns what
+in equal time, not what any of them could reach; what is large saw few pictures. All trained on
+{crops:,} RGB crops of {crop_px} px with the degradations of [training.md](training.md), not on
+their own data; losses, rates and batches are those of their recipes. {pictures} held-out pictures,
+their middle {dev_px} px, were measured.
 
 ## Result
 
@@ -65,6 +66,8 @@ PSNR of RGB in dB, gain over the input; for `clean`, PSNR to the input (equal pi
 `seen` is crops looked at, `ms` the processor time for a picture of 512x512 in fp32.
 
 {table}
+
+{worse}
 
 ![mean gain against cost](images/comparison.png)
 
@@ -116,6 +119,7 @@ def write(
         pictures=len(evaluate.chosen(wanted.dev, wanted.images_per_category)),
         dev_px=wanted.dev_px,
         table=table,
+        worse=_worse(unprocessed["input"], results),
         lpips_title=" / LPIPS of luma" if wanted.lpips else "",
         profiles=" | ".join(DEGRADED),
         rule="|".join(["---"] * len(DEGRADED)),
@@ -171,6 +175,14 @@ def _look(figures: Figures) -> str:
 def _reported(results: Sequence[Result]) -> str:
     rows = [[result.name, *REPORTED[result.name]] for result in results if result.name in REPORTED]
     return report.table(["", "reported", "why it differs"], rows)
+
+
+def _worse(base: Mapping[str, Figures], results: Sequence[Result]) -> str:
+    """Who would better have done nothing."""
+    names = [result.name for result in results if mean_gain_db(result.by_profile, base) < 0]
+    if not names:
+        return "All are better than the untouched input, over all degraded profiles."
+    return f"Worse than the untouched input, over all degraded profiles: {', '.join(names)}."
 
 
 def _tflops_1080p(result: Result, fps: float) -> float:

@@ -21,6 +21,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 MARKERS = "os^Dv<>P"
 INK, GRID = "#333333", "#DDDDDD"
 DPI = 110
+WIDE_DB = 4.0
+"""Losses larger than this would leave no room to tell the gains apart."""
 _NOT_GAINS = {"step", "loss", "learning_rate", "score_db", "clean"}
 
 
@@ -132,6 +134,9 @@ def quality_against_cost(
             zorder=3,
         )
     axes.set_xscale("log")
+    if min((point.quality for point in points), default=0) < -WIDE_DB:
+        axes.set_yscale("symlog", linthresh=1)
+        quality += " (log scale beyond 1)"
     axes.margins(0.12, 0.15)
     _name_points(axes, points)
     axes.axhline(0, color=INK, linewidth=1)
