@@ -42,9 +42,9 @@ class Compare(Strict):
     """Side of a crop; larger patches of a recipe are cut to it."""
     crops_per_profile: int = Field(2, gt=0)
     """From each picture."""
-    dev_px: int = Field(384, ge=64)
+    dev_px: int = Field(192, ge=64)
     """Side of the middle of each picture that is measured."""
-    images_per_category: int | None = Field(3, gt=0)
+    images_per_category: int | None = Field(2, gt=0)
     """How many pictures of each category are measured."""
     threads: int = Field(1, gt=0)
     """Of the optimiser and of the measurement."""
