@@ -16,7 +16,7 @@ from torch.nn import functional
 from vcsharp_training import cli, drawn, lessons, loop, reference, students
 from vcsharp_training.errors import DataError, RecipeError
 from vcsharp_training.losses import teacher_gate
-from vcsharp_training.recipe import read_toml
+from vcsharp_training.recipe import Recipe, read_toml
 from vcsharp_training.reference_recipe import ReferenceRecipe
 
 RECIPES = Path(__file__).parents[2] / "training" / "recipes"
@@ -38,6 +38,7 @@ def test_every_recipe_runs_in_smoke_mode_and_says_that_it_is_of_no_use(name, tmp
     shown = capsys.readouterr()
     assert "SMOKE RUN" in shown.err
     assert "RANDOM weights" in shown.err
+    assert "the bottleneck was" in shown.err
     assert shown.out == ""
     folder = tmp_path / f"{name}-smoke"
     small, _ = _smoke(name, tmp_path)
@@ -55,6 +56,13 @@ def test_recipes_build_students_of_the_stated_size(name, parameters):
     settings = _recipe(name).student.model_dump()
     with torch.device("meta"):
         assert students.parameters(students.build(settings.pop("kind"), **settings)) == parameters
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_is_one(path):
+    values = read_toml(path)
+    recipe = (ReferenceRecipe if "student" in values else Recipe)(**values)
+    assert recipe.name == path.stem
 
 
 def _weights(name: str) -> dict[str, float]:
@@ -92,6 +100,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(name, tmp_path, monkeypatch):
     batch_norm = {"student": {"kind": "shallow", "batch_norm": True}}
     changes = batch_norm if name == "r5-shallow-cnn" else {}
     small, bank = _smoke(name, tmp_path / "whole", **changes)
+    phase = {"steps": 4, "validate_every": 2, "accumulate": 2, "batch": 1}
+    small = small.model_copy(update={"train": small.train.model_copy(update=phase)})
     whole = reference.train(small, bank=bank)
     small = small.model_copy(update={"work": tmp_path / "killed"})
     advance = loop.Loop._advance

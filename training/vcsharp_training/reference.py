@@ -35,7 +35,7 @@ MULTIPLE = 4
 VALIDATION_PIXELS = 2**20
 """Taken at once, at most."""
 EXAMPLES = 3
-SMOKE_CROPS, SMOKE_PX, SMOKE_STEPS, SMOKE_BATCH = 15, 32, 4, 2
+SMOKE_CROPS, SMOKE_PX, SMOKE_STEPS, SMOKE_BATCH = 15, 32, 2, 2
 NARROW: dict[str, dict[str, int]] = {
     "light": {"width": 8},
     "unet_se": {"base_channels": 8},

@@ -28,7 +28,7 @@ from vcsharp_training.processes import Processes
 from vcsharp_training.recipe import Recipe, RunSettings
 from vcsharp_training.reference_recipe import ReferenceRecipe
 
-DRAWN_TRAIN, DRAWN_DEV = 12, 4
+DRAWN_TRAIN, DRAWN_DEV = 8, 2
 """Pictures drawn where a recipe asks for generated ones."""
 
 Run = TypeVar("Run", bound=RunSettings)
