@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from vcsharp_training import distil, export
+from vcsharp_training import cli, distil, export
 from vcsharp_training.errors import DataError
 from vcsharp_training.measuring import Extras
 from vcsharp_training.recipe import Recipe
@@ -66,6 +67,20 @@ def test_the_page_shows_the_figures_of_the_card_beside_published_ones(model):
     assert "- smoke int8, half: not " in page
     assert "RGB: PSNR dB / SSIM" in page
     assert "not measured" not in page
+
+
+def test_evaluate_writes_tables_figures_and_a_plot(model, pictures, tmp_path, capsys):
+    arguments = ["--models", str(model.folder), "--data", str(pictures), "--precisions", "int8"]
+    arguments += ["--images-per-category", "1", "--out", str(tmp_path / "out")]
+    assert cli.main(["evaluate", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / "out" / "evaluation.md").read_text("utf-8") == printed
+    assert "smoke fp32" not in printed
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
+    assert found["scores"]["half"]["all"]["smoke int8"]["images"] == 2
+    assert found["scores"]["half"]["all"]["smoke int8"]["lpips"] is None
+    assert found["probes"]["input"]["flicker"] == 1
+    assert cv2.imread(str(tmp_path / "out" / "gains.png")) is not None
 
 
 def test_a_measurement_that_fails_leaves_the_model_that_was_there(model, trained, monkeypatch):
