@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vcsharp.nets.plain import PlainStudent
-from vcsharp_training import checkpoint, loop, losses, quant, sampling, validate
+from vcsharp_training import checkpoint, grow, loop, losses, quant, sampling, validate
 from vcsharp_training.bank import Bank
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.processes import Processes
@@ -143,6 +143,8 @@ def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
     prepare(recipe.threads, recipe.seed, recipe.device)
     network = recipe.network
     model = RepStudent(network.channels, network.stride, network.expansion)
+    if network.start:
+        grow.start_from(model, network.start)
     model.load_state_dict(_train("float", recipe, bank, model, listener))
     return model.collapse()
 

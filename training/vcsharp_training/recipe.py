@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from vcsharp_training.bank_settings import BankSettings as BankSettings
 from vcsharp_training.errors import RecipeError
+from vcsharp_training.exported import weights_sha256
 from vcsharp_training.loop_settings import LoopSettings
 from vcsharp_training.strict import LATER, Strict
 
@@ -24,6 +25,10 @@ class NetworkSettings(Strict):
     """Widths from the stem to the head; first and last are stride squared."""
     stride: int = Field(4, gt=0)
     """Unshuffle factor."""
+    start: Path | None = Field(None, json_schema_extra=LATER)
+    """Folder of an exported student to start from: its layers, and after its stem as many more as
+    `channels` has, which pass on what they get.
+    """
     expansion: int = Field(2, gt=0)
     """Width of the training-time branch, as a multiple of the layer's outputs. Gone after
     collapsing.
@@ -38,6 +43,11 @@ class NetworkSettings(Strict):
                 f"got '{self.channels}'"
             )
         return self
+
+    def decides(self) -> dict[str, Any]:
+        """The weights to start from count, not where they lie."""
+        start = {"start": weights_sha256(self.start)} if self.start else {}
+        return super().decides() | start
 
 
 class LossSettings(Strict):

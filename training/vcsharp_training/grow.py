@@ -1,0 +1,77 @@
+"""A student that starts where a smaller one ended: Net2DeeperNet (Chen et al. 2015, arXiv
+1511.05641).
+
+The new layers pass on what they get: an identity is one of the functions of a 3x3 convolution, and
+behind a ReLU, where nothing is below zero, the next ReLU changes nothing. Training then begins with
+the smaller student's function, not with none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from vcsharp_training.errors import CheckpointError
+from vcsharp_training.exported import WEIGHTS, weights
+from vcsharp_training.reparam import RepConv, RepStudent
+
+
+def start_from(model: RepStudent, folder: Path) -> None:
+    """Gives `model` the function of the exported student in `folder`, to rounding.
+
+    Args:
+        model: at least as deep; its layers beyond the smaller student's follow the stem.
+        folder: an exported student of the same widths.
+
+    Raises:
+        CheckpointError: there is no such student, or it does not fit in.
+    """
+    small = _layers(folder)
+    convs = [conv for conv in model.convs if isinstance(conv, RepConv)]
+    added = len(convs) - len(small)
+    wanted = [conv.direct.shape for conv in [convs[0], *convs[1 + max(added, 0) :]]]
+    found = [weight.shape for weight, _ in small]
+    if added < 0 or found != wanted:
+        raise CheckpointError(
+            f"the student in '{folder}' does not fit into channels '{model.channels}': "
+            f"its layers are {_text(found)}, {_text(wanted)} are needed; "
+            f"change network.channels or network.start"
+        )
+    width = convs[0].direct.shape[0]
+    passing = [(_identity(width), torch.zeros(width))] * added
+    for conv, (weight, bias) in zip(convs, [small[0], *passing, *small[1:]], strict=True):
+        _take(conv, weight, bias)
+
+
+@torch.no_grad()
+def _take(conv: RepConv, weight: Tensor, bias: Tensor) -> None:
+    """All of it in the direct branch; the others begin at zero, and learn."""
+    conv.direct.copy_(weight)
+    conv.bias.copy_(bias)
+    conv.narrow.zero_()
+    conv.point.zero_()
+
+
+def _identity(width: int) -> Tensor:
+    kernel = torch.zeros(width, width, 3, 3)
+    kernel[:, :, 1, 1] = torch.eye(width)
+    return kernel
+
+
+def _layers(folder: Path) -> list[tuple[Tensor, Tensor]]:
+    try:
+        state = load(weights(folder))
+        count = sum(name.endswith(".weight") for name in state)
+        return [(state[f"convs.{i}.weight"], state[f"convs.{i}.bias"]) for i in range(count)]
+    except (SafetensorError, KeyError) as error:
+        raise CheckpointError(
+            f"'{folder / WEIGHTS}' holds no student: {error}; name another folder in network.start"
+        ) from error
+
+
+def _text(shapes: list[torch.Size]) -> str:
+    return ", ".join(f"{shape[1]}-{shape[0]}" for shape in shapes)
