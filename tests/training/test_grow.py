@@ -41,8 +41,10 @@ def test_every_branch_of_a_grown_student_can_learn(exported):
     deep = RepStudent(DEEP, 4)
     grow.start_from(deep, folder)
     deep.residual(torch.rand(2, 1, 32, 32)).square().mean().backward()
-    assert all(conv.narrow.grad.abs().max() > 0 for conv in deep.convs)
-    assert all(conv.direct.grad.abs().max() > 0 for conv in deep.convs)
+    for name, weight in deep.named_parameters():
+        if name.endswith(("narrow", "direct")):
+            assert weight.grad is not None
+            assert weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("channels", [(16, 8, 16), (16, 12, 12, 16), (16, 8, 12, 8, 16)])

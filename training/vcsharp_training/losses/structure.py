@@ -82,4 +82,5 @@ def amplitude(output: Tensor, truth: Tensor) -> Tensor:
 def _magnitudes(picture: Tensor) -> Tensor:
     blocks = picture.unfold(2, BLOCK_PX, BLOCK_PX // 2).unfold(3, BLOCK_PX, BLOCK_PX // 2)
     spectrum = torch.fft.rfft2(blocks, norm="ortho")
-    return (spectrum.real.square() + spectrum.imag.square() + MAGNITUDE_FLOOR).sqrt()
+    magnitudes: Tensor = (spectrum.real.square() + spectrum.imag.square() + MAGNITUDE_FLOOR).sqrt()
+    return magnitudes
