@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 
 from tests.kernel.guest import readers
 from tests.kernel.guest.machine import (
@@ -25,6 +26,9 @@ LIGHT = ("--sink", "virtual", "--size", "640x360", "--model", "none")
 """The device is what is looked at here, not the network."""
 IDLE_AFTER_S = 1
 ONE_READER_SINCE = (0, 13)
+SECOND = "/dev/video11"
+LIVE_PICTURES = 10
+"""Of 60 that are read: placeholders, which carry no number, may come first."""
 
 
 def reads(name: str, timeout_s: float = 15) -> bool:
@@ -138,6 +142,28 @@ def on_demand(camera: UsbCamera) -> None:
         check("camera-closed-again", closed_s < IDLE_AFTER_S + 5, f"after {closed_s:.1f} s")
 
 
+def two_cameras(camera: UsbCamera) -> None:
+    """Two virtual cameras: a reader of either one keeps the webcam open."""
+    node = camera.node
+    assert node is not None
+    load_loopback(devices=2, video_nr="10,11", card_label="vcsharp,other", exclusive_caps="1,1")
+    sinks = ("--sink", DEVICE, "--sink", SECOND, "--size", "640x360", "--model", "none")
+    with daemon("--source", node, *sinks, "--idle-after", IDLE_AFTER_S):
+        for device in (SECOND, DEVICE):
+            name = f"two-cameras-{Path(device).name}"
+            closed_s = seconds_until(lambda: not holders(node), IDLE_AFTER_S + 10)
+            check(
+                f"{name}-unused", closed_s < IDLE_AFTER_S + 5, f"webcam closed {closed_s:.1f} s on"
+            )
+            began = time.monotonic()
+            seen = readers.opencv(60, timeout_s=20, device=device)
+            known = {number for number in seen.numbers if number is not None}
+            took_s = time.monotonic() - began
+            new = f"{len(known)} different pictures of the webcam in {took_s:.1f} s"
+            check(f"{name}-read", len(known) >= LIVE_PICTURES, new)
+    load_loopback()
+
+
 def main() -> None:
     note(f"v4l2loopback {'.'.join(map(str, release()))}")
     with UsbCamera() as camera:
@@ -148,6 +174,7 @@ def main() -> None:
         load_loopback()
         two_readers(camera)
         on_demand(camera)
+        two_cameras(camera)
         locked_format(camera)
         controls(camera)
     note(shell("dmesg").stdout[-500:])
