@@ -8,7 +8,7 @@ from pathlib import Path
 import vcsharp
 
 PACKAGE = Path(vcsharp.__file__).parent
-DISPLAYED = {"faults.py": 1, "ctl_view.py": 1}
+DISPLAYED = {"faults.py": 1, "ctl_view.py": 1, "runner.py": 1}
 """Where the time of day is meant for people, and how often it is asked."""
 
 

