@@ -97,9 +97,10 @@ class _Run:
             self._stop,
         )
         auto = self._source.name == "auto"
-        self._announce("looking for a camera" if auto else f"opening {self._source.name}")
         try:
             with self._handles, signals_obeyed(self._stop, self._reload):
+                # Told once signals are obeyed: whoever reads it may send one.
+                self._announce("looking for a camera" if auto else f"opening {self._source.name}")
                 pipeline.run()
         except VcsharpError as error:
             if not pipeline.up and isinstance(error, SourceError | SinkError | BackendError):
