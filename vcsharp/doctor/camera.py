@@ -10,6 +10,7 @@ from vcsharp.doctor.finding import Finding, failed, fault, ok, skipped, warning
 from vcsharp.doctor.processes import Program, names
 from vcsharp.doctor.video import LOOPBACK_DRIVER, Mode, VideoNode
 from vcsharp.doctor.world import World
+from vcsharp.sources.cameras import target
 from vcsharp.sources.urls import redact
 
 _CAMERA = re.compile(r"\d{1,3}|/dev/(video\d+|v4l/.+)")
@@ -102,7 +103,8 @@ def lasting_name(world: World, name: str) -> str:
     """The by-id link of a node, else its by-path link; empty where udev made none."""
     for folder in ("/dev/v4l/by-id", "/dev/v4l/by-path"):
         for link in sorted(world.path(folder).glob("*")):
-            if link.resolve().name == name:
+            found = target(link)
+            if found and found.name == name:
                 return f"{folder}/{link.name}"
     return ""
 

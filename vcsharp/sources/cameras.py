@@ -51,9 +51,17 @@ def stable_path(node: Path) -> str | None:
     """The by-id link of a node, else its by-path link (two equal sensors share one by-id name)."""
     for folder in ("by-id", "by-path"):
         for link in listed(_DEV / "v4l" / folder, "*"):
-            if link.resolve() == node:
+            if target(link) == node:
                 return str(link)
     return None
+
+
+def target(link: Path) -> Path | None:
+    """Where a link leads; None if it vanishes meanwhile, as those of an unplugged camera do."""
+    try:
+        return link.resolve()
+    except OSError:  # the standard library guards its look at the link, not its reading of it
+        return None
 
 
 def hot_plug_stamp() -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.kernel.guest import readers
@@ -142,6 +143,10 @@ def on_demand(camera: UsbCamera) -> None:
         check("camera-closed-again", closed_s < IDLE_AFTER_S + 5, f"after {closed_s:.1f} s")
 
 
+def _opens(device: str) -> bool:
+    return bool(readers.opencv(1, timeout_s=5, device=device).at_s)
+
+
 def two_cameras(camera: UsbCamera) -> None:
     """Two virtual cameras: a reader of either one keeps the webcam open."""
     node = camera.node
@@ -155,6 +160,7 @@ def two_cameras(camera: UsbCamera) -> None:
             check(
                 f"{name}-unused", closed_s < IDLE_AFTER_S + 5, f"webcam closed {closed_s:.1f} s on"
             )
+            until(partial(_opens, device), 10, 0.1)  # a user tries again, too
             began = time.monotonic()
             seen = readers.opencv(60, timeout_s=20, device=device)
             known = {number for number in seen.numbers if number is not None}
