@@ -86,7 +86,7 @@ def wrong_machines() -> None:
     shell("depmod")
     load_loopback()
     if release() < (0, 14):
-        says("old-release", findings(), "module", ".".join(map(str, release())))
+        says("old-release", findings(), "module", ".".join(map(str, release()[:2])))
 
 
 def main() -> None:
