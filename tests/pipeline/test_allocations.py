@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 import pytest
 
+from vcsharp.buffers import PICTURES
 from vcsharp.engine.worker import Engine, choose
 from vcsharp.fit import fit
 from vcsharp.frame import Color, ColorMatrix, ColorRange, Frame, Result, frame_bytes
@@ -49,6 +50,12 @@ def growth(engine: Engine, source: list[Frame], width: int = WIDTH, height: int 
         if tracemalloc.is_tracing():
             grown.append(tracemalloc.get_traced_memory()[1] - before)
     return min(grown)
+
+
+@pytest.fixture(autouse=True)
+def _room_in_the_pool():
+    """The pool is the process's: pictures that other tests still hold would fill it."""
+    PICTURES.clear()
 
 
 @pytest.fixture(autouse=True)
