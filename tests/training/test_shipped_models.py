@@ -70,7 +70,8 @@ def test_the_files_follow_torch(model, kind):
         wanted = 255 * plain(torch.from_numpy(luma)[None, None] / 255)[0, 0].numpy()
     error = np.abs(OnnxFilter(model.path(kind))(luma) - wanted)
     assert error.max() <= (0.51 if kind == "fp32" else 8)
-    assert error.mean() <= 0.75
+    roundings = len(architecture.channels) - 1
+    assert error.mean() <= 0.75 * (roundings / 3) ** 0.5  # they add up as noise does
 
 
 def test_parameters_and_cost_are_counted_not_claimed(model):
