@@ -41,6 +41,8 @@ def test_everything_can_be_done_by_keyboard_alone(page, runtime):
     tab_to(page, "power")
     page.keyboard.press("Space")
     wait_until(page, lambda: runtime.state().paused, "paused")
+    # The page hears of it a little later; until then the switch still stands where it was.
+    expect(page.locator("#power")).to_have_attribute("aria-checked", "false")
     page.keyboard.press("Enter")
     wait_until(page, lambda: not runtime.state().paused, "resumed")
     tab_to(page, "looking")
