@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -294,30 +294,32 @@ class Jpeg(Strict):
         return [images.through_jpeg(picture, quality) for picture in clip]
 
 
-class X264(Strict):
-    """Low-delay H.264 at a starved rate, a real encode; leaves the last frames only."""
+class Starved(Strict):
+    """A real low-delay encode at a starved rate; leaves the last frames only."""
 
+    coder: ClassVar[codec.Codec]
+    kind: str
+    kbps: PositiveSpan
+    """For 640 x 360; scaled with the area."""
+
+    def __call__(self, clip: Clip, scene: Scene, rng: np.random.Generator) -> Clip:
+        kbps = rng.uniform(*self.kbps)
+        scene.notes.append(f"{self.kind} {kbps:.0f} kb/s")
+        return codec.last_frames(clip, kbps, self.coder, keep=scene.keep)
+
+
+class X264(Starved):
+    """H.264 by x264."""
+
+    coder = codec.X264
     kind: Literal["x264"] = "x264"
-    kbps: PositiveSpan
-    """For 640 x 360; scaled with the area."""
-
-    def __call__(self, clip: Clip, scene: Scene, rng: np.random.Generator) -> Clip:
-        kbps = rng.uniform(*self.kbps)
-        scene.notes.append(f"x264 {kbps:.0f} kb/s")
-        return codec.last_frames(clip, kbps, codec.X264, keep=scene.keep)
 
 
-class Vp8(Strict):
-    """Low-delay VP8 at a starved rate, a real encode; leaves the last frames only."""
+class Vp8(Starved):
+    """VP8 by libvpx."""
 
+    coder = codec.VP8
     kind: Literal["vp8"] = "vp8"
-    kbps: PositiveSpan
-    """For 640 x 360; scaled with the area."""
-
-    def __call__(self, clip: Clip, scene: Scene, rng: np.random.Generator) -> Clip:
-        kbps = rng.uniform(*self.kbps)
-        scene.notes.append(f"vp8 {kbps:.0f} kb/s")
-        return codec.last_frames(clip, kbps, codec.VP8, keep=scene.keep)
 
 
 AnyStep = Annotated[
