@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 from vcsharp_training import degrade, images, metrics, steps
 
+from tests.shifts import best_shift
+
 
 def _texture(size_px: int = 96) -> np.ndarray:
     rng = np.random.default_rng(7)
@@ -52,7 +54,7 @@ def test_down_and_up_keeps_size_and_place_with_every_filter(name, factor):
     )
     pair = profile(_texture(), np.random.default_rng(0))
     assert pair.degraded.shape == pair.sharp.shape
-    assert _best_shift(pair) == (0, 0)
+    assert best_shift(pair.degraded, pair.sharp) == (0, 0)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -66,25 +68,13 @@ def test_a_phase_moves_the_sampling_grid_but_not_the_picture(name, whole):
     plain = degrade.Profile(steps=chain[1:])(_texture(), np.random.default_rng(0))
     pairs = [degrade.Profile(steps=chain)(_texture(), np.random.default_rng(i)) for i in range(3)]
     for pair in pairs:
-        assert _best_shift(pair) == (0, 0)
+        assert best_shift(pair.degraded, pair.sharp) == (0, 0)
         inner = np.s_[8:-8, 8:-8]
         lost_db = metrics.psnr_db(*(plane[inner] for plane in plain)) - metrics.psnr_db(
             pair.degraded[inner], pair.sharp[inner]
         )
         assert lost_db < 1.5
     assert not np.array_equal(pairs[0].degraded, pairs[1].degraded) or whole
-
-
-def _best_shift(pair: degrade.Pair) -> tuple[int, int]:
-    inner = np.s_[8:-8, 8:-8]
-    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    errors = [
-        np.abs(
-            np.roll(pair.degraded, shift, (0, 1))[inner] - pair.sharp[inner].astype(float)
-        ).mean()
-        for shift in shifts
-    ]
-    return shifts[int(np.argmin(errors))]
 
 
 def test_kernels_are_as_large_as_they_say_and_lie_in_the_middle():
