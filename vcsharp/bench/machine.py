@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -17,6 +16,7 @@ import psutil
 import vcsharp
 from vcsharp.engine.machine import cpu_name_and_flags, usable_cores
 from vcsharp.engine.worker import has_nvidia
+from vcsharp.packages import installed
 
 FLAGS = {
     "avx2": "AVX2",
@@ -101,7 +101,7 @@ def this_machine(root: Path = Path("/"), run: Run = run_quietly) -> Machine:
         gpu=_gpu(run) if has_nvidia() else None,
         system=f"{_distribution(root)}, {platform.system()} {platform.release()}",
         python=platform.python_version(),
-        packages=_packages(),
+        packages=installed(PACKAGES),
         version=vcsharp.__version__,
         commit=_commit(Path(vcsharp.__file__).resolve().parents[1], run),
     )
@@ -135,16 +135,6 @@ def _distribution(root: Path) -> str:
         if name == "PRETTY_NAME":
             return value.strip('"')
     return platform.platform(terse=True)
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit(folder: Path, run: Run) -> str | None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from vcsharp.commands.listing import print_json, stdout_console, wants_json
+from vcsharp.engine.machine import cpu_name_and_flags
+from vcsharp.packages import installed
 from vcsharp.sources.cameras import CameraInfo, list_cameras
 
 if TYPE_CHECKING:
@@ -120,26 +119,9 @@ def _loopbacks() -> list[LoopbackDevice]:
 def _processors() -> list[Processor]:
     torch = ("torch",) if importlib.util.find_spec("torch") else ()
     ort = ("ort",) if importlib.util.find_spec("onnxruntime") else ()
-    ort_gpu = ort if _is_installed("onnxruntime-gpu") else ()
-    cpu = Processor("cpu", f"{_cpu_name()}, {os.cpu_count()} cores", ort + torch)
+    ort_gpu = ort if installed(["onnxruntime-gpu"]) else ()
+    cpu = Processor("cpu", f"{cpu_name_and_flags()[0]}, {os.cpu_count()} cores", ort + torch)
     return [cpu, *(Processor(device, name, torch + ort_gpu) for device, name in _gpus())]
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _gpus() -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -15,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from vcsharp.packages import installed
 
 COMMAND_TIMEOUT_S = 5.0
 IMPORT_TIMEOUT_S = 15.0
@@ -107,13 +108,7 @@ def find_group(name: str) -> Group | None:
 
 def installed_packages() -> dict[str, str]:
     """Version of each installed Python distribution of those that the checks ask about."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return installed(_PACKAGES)
 
 
 def torch_cuda() -> str | None:
