@@ -35,6 +35,7 @@ LIVE_SIZE = (1920, 1080)
 LIVE_FPS = Fraction(30)
 SLEEP_S = 2.0
 """How long the machine's sleep is put off for the camera and the GPU to be let go."""
+CURE = " (--governor off: all of it, at fewer pictures a second)"
 _OFF = (SourceState.PAUSED, SourceState.IDLE, SourceState.ASLEEP, SourceState.ENDED)
 
 
@@ -145,7 +146,8 @@ class Live(Handles):
         """Told by the engine's thread."""
         what = words(decision)
         self._telemetry.stepped(up=decision.cause == "room", words=what)
-        self._announce(f"engine: {what or f'{decision.step.model} sharpens the whole picture'}")
+        said = what or f"{decision.step.model} sharpens the whole picture"
+        self._announce(f"engine: {said}{CURE if decision.cause == 'rate' else ''}")
 
     def _make_source(self, spec: str) -> Source:
         first, self._first = self._first, None
