@@ -79,13 +79,12 @@ function show(at) {
   const box = $("panels");
   box.replaceChildren(...panels.map((made) => made.box));
   box.style.setProperty("--columns", columns);
-  box.style.setProperty("--ratio", `${scene.width} / ${scene.height}`);
-  box.style.setProperty("--tallest", `${Math.floor((rows > 1 ? 80 : 68) / rows)}vh`);
+  box.style.setProperty("--tallest", `${Math.floor((rows > 1 ? 76 : 62) / rows)}vh`);
   Object.assign(view, { zoom: 1, x: 0.5, y: 0.5 });
   shownAt = performance.now();
   mark(Math.max(0, panels.findIndex((made) => !(made.id in state.ratings))));
   tell();
-  place();
+  full(); // made small, all versions look alike
 }
 
 function panel(id, index) {
