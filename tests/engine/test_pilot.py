@@ -190,7 +190,7 @@ def test_under_a_hog_it_steps_down_and_comes_back(make: MakeRig) -> None:
     assert 1 <= sum(late) <= 25
     assert not any(late[26:])
     assert rig.engine.status.share == 0.25
-    assert "at most 25 % of the tiles" in rig.engine.status.words.replace("%", " %").replace(
+    assert "at most 25 % of the picture" in rig.engine.status.words.replace("%", " %").replace(
         "  ", " "
     )
     rig.hog = 1.0

@@ -167,5 +167,5 @@ def words(decision: Decision) -> str:
         "cpu": "the CPU limit allows no more",
         "room": "more is tried step by step",
     }[decision.cause]
-    what = f"at most {step.share:.0%} of the tiles are sharpened, changed ones first"
+    what = f"at most {step.share:.0%} of the picture is sharpened, changed parts first"
     return f"{what if step.share else 'pictures pass unsharpened'}: {why}"
