@@ -44,17 +44,18 @@ def render_head(mouth: float, *, blink: bool) -> tuple[Image, Image]:
 
 
 def _grid() -> tuple[Plane, Plane]:
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    return (columns - CENTRE[0]) / UNIT_PX, (rows - CENTRE[1]) / UNIT_PX
+    """The x of a row, the y of a column: what depends on one alone is computed on a line."""
+    rows, columns = np.ogrid[0:HEIGHT, 0:WIDTH]
+    x, y = (columns - CENTRE[0]) / UNIT_PX, (rows - CENTRE[1]) / UNIT_PX
+    return x.astype(np.float32), y.astype(np.float32)
 
 
 def _bump(x: Plane, y: Plane, at: tuple[float, float], size: tuple[float, float]) -> Plane:
     """A Gaussian, once at `at` and once mirrored to the other side of the face."""
-    down = ((y - at[1]) / size[1]) ** 2
-    left = np.exp(-(((x - at[0]) / size[0]) ** 2) - down)
-    if at[0] == 0:
-        return left
-    return left + np.exp(-(((x + at[0]) / size[0]) ** 2) - down)
+    across = np.exp(-(((x - at[0]) / size[0]) ** 2))
+    if at[0] != 0:
+        across = across + np.exp(-(((x + at[0]) / size[0]) ** 2))
+    return np.asarray(across * np.exp(-(((y - at[1]) / size[1]) ** 2)), np.float32)
 
 
 _BUMPS: tuple[tuple[float, tuple[float, float], tuple[float, float]], ...] = (

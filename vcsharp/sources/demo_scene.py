@@ -156,7 +156,7 @@ def _leaves(view: Image, generator: np.random.Generator, tips: list[tuple[float,
 
 
 def _lit(colour: tuple[float, float, float], light: float) -> Colour:
-    blue, green, red = (int(np.clip(value * light, 0, 255)) for value in colour)
+    blue, green, red = (int(min(max(value * light, 0), 255)) for value in colour)
     return blue, green, red
 
 
