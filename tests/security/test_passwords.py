@@ -240,6 +240,8 @@ def test_a_dying_process_leaves_no_password_in_its_last_words(tmp_path):
         ) as (process, told),
     ):
         wait_for(lambda: "opening" in told.read_text())
+        # Up and waiting: Python may crash while it tells of threads that are still being started.
+        wait_for_state(tmp_path, lambda state: state["source"]["state"] != "live")
         process.send_signal(signal.SIGABRT)
         assert process.wait(timeout=60) == -signal.SIGABRT
         text = told.read_text()
