@@ -130,7 +130,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--release", action="append", choices=RELEASES, help="only on this one")
     parser.add_argument("--engine", choices=("uml", "qemu"), default="uml", help="see lab/boot.sh")
     cpus = len(os.sched_getaffinity(0))
-    parser.add_argument("--jobs", type=int, default=min(cpus + 1, 4), help="guests at once")
+    parser.add_argument("--jobs", type=int, default=min(cpus, 4), help="guests at once")
     parser.add_argument("--rebuild", action="store_true", help="build kernel and guest again")
     return parser.parse_args()
 
