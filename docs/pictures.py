@@ -88,6 +88,7 @@ def demo_run() -> Iterator[str]:
     """A run of the demo scene for as long as the block lasts; gives the page's address."""
     options = ["--source", "demo", "--sink", "preview", "--open-browser", "no", "--no-control"]
     options += ["--size", "1280x720"]  # so that an older processor keeps up as well
+    options += ["--governor", "off"]  # the browser takes the processor's time: sharpen all the same
     command = [sys.executable, "-m", "vcsharp", "run", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

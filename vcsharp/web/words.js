@@ -58,7 +58,8 @@ const ENGINE = {
 };
 
 export function engineWords(engine) {
-  const [level, sentence] = ENGINE[engine.state] ?? unknown(engine.state);
+  let [level, sentence] = ENGINE[engine.state] ?? unknown(engine.state);
+  if (engine.state === "ready" && engine.model !== "none" && engine.share < 1) level = "busy";
   const runtime = engine.backend === "none" ? "" : engine.backend;
   const facts = [engine.device === "none" ? "" : engine.device, runtime].filter(Boolean);
   if (engine.restarts) facts.push(`built again ${times(engine.restarts)}`);
