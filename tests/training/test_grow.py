@@ -15,7 +15,7 @@ from vcsharp_training.reparam import RepStudent
 
 from vcsharp.nets.plain import PlainStudent
 
-SMALL, DEEP = (16, 8, 8, 16), (16, 8, 8, 8, 8, 16)
+SMALL, DEEP, WIDE = (16, 8, 8, 16), (16, 8, 8, 8, 8, 16), (16, 12, 8, 10, 9, 16)
 
 
 @pytest.fixture
@@ -26,9 +26,10 @@ def exported(tmp_path):
     return tmp_path, student
 
 
-def test_a_grown_student_begins_with_the_function_of_the_small_one(exported):
+@pytest.mark.parametrize("channels", [SMALL, DEEP, WIDE])
+def test_a_grown_student_begins_with_the_function_of_the_small_one(exported, channels):
     folder, small = exported
-    deep = RepStudent(DEEP, 4)
+    deep = RepStudent(channels, 4)
     luma = torch.rand(2, 1, 32, 24)
     before = deep.residual(luma)
     grow.start_from(deep, folder)
@@ -36,9 +37,10 @@ def test_a_grown_student_begins_with_the_function_of_the_small_one(exported):
     assert not torch.allclose(before, small.residual(luma), atol=1e-3)
 
 
-def test_every_branch_of_a_grown_student_can_learn(exported):
+@pytest.mark.parametrize("channels", [DEEP, WIDE])
+def test_every_branch_of_a_grown_student_can_learn(exported, channels):
     folder, _ = exported
-    deep = RepStudent(DEEP, 4)
+    deep = RepStudent(channels, 4)
     grow.start_from(deep, folder)
     deep.residual(torch.rand(2, 1, 32, 32)).square().mean().backward()
     for name, weight in deep.named_parameters():
@@ -47,11 +49,20 @@ def test_every_branch_of_a_grown_student_can_learn(exported):
             assert weight.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("channels", [(16, 8, 16), (16, 12, 12, 16), (16, 8, 12, 8, 16)])
+@pytest.mark.parametrize("channels", [(16, 8, 16), (16, 7, 8, 16), (16, 8, 6, 8, 16)])
 def test_a_student_that_does_not_fit_is_one_line(exported, channels):
     with pytest.raises(CheckpointError, match=re.escape("16-8, 8-8, 8-16")) as caught:
         grow.start_from(RepStudent(channels, 4), exported[0])
     assert "\n" not in str(caught.value)
+
+
+def test_a_wider_student_listens_to_its_new_channels_in_time(exported):
+    folder, _ = exported
+    wide = RepStudent(WIDE, 4)
+    grow.start_from(wide, folder)
+    wide.residual(torch.rand(2, 1, 32, 32)).square().mean().backward()
+    heard = wide.convs[-1].direct.grad[:, SMALL[2] :]
+    assert heard.abs().max() > 0
 
 
 def test_a_missing_or_broken_student_is_one_line(tmp_path):

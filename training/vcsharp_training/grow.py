@@ -1,9 +1,11 @@
-"""A student that starts where a smaller one ended: Net2DeeperNet (Chen et al. 2015, arXiv
-1511.05641).
+"""A student that starts where a smaller one ended: deeper and wider, after Net2Net (Chen et al.
+2015, arXiv 1511.05641).
 
-The new layers pass on what they get: an identity is one of the functions of a 3x3 convolution, and
-behind a ReLU, where nothing is below zero, the next ReLU changes nothing. Training then begins with
-the smaller student's function, not with none.
+New layers pass on what they get: an identity is one of the functions of a 3x3 convolution, and
+behind a ReLU, where nothing is below zero, the next ReLU changes nothing. New channels see what
+their random first weights show them, and nobody listens to them yet. (Net2Net copies channels
+instead; copies have to be told apart by noise, random ones are different already.) Training then
+begins with the smaller student's function, not with none.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ def start_from(model: RepStudent, folder: Path) -> None:
     """Gives `model` the function of the exported student in `folder`, to rounding.
 
     Args:
-        model: at least as deep; its layers beyond the smaller student's follow the stem.
-        folder: an exported student of the same widths.
+        model: at least as deep and nowhere narrower; its layers beyond the smaller student's follow
+            the stem.
+        folder: an exported student.
 
     Raises:
         CheckpointError: there is no such student, or it does not fit in.
@@ -35,23 +38,32 @@ def start_from(model: RepStudent, folder: Path) -> None:
     added = len(convs) - len(small)
     wanted = [conv.direct.shape for conv in [convs[0], *convs[1 + max(added, 0) :]]]
     found = [weight.shape for weight, _ in small]
-    if added < 0 or found != wanted:
+    if added < 0 or not _holds(wanted, found):
         raise CheckpointError(
             f"the student in '{folder}' does not fit into channels '{model.channels}': "
-            f"its layers are {_text(found)}, {_text(wanted)} are needed; "
+            f"its layers are {_text(found)}, {_text(wanted)} are there for them; "
             f"change network.channels or network.start"
         )
-    width = convs[0].direct.shape[0]
+    width = found[0][0]
     passing = [(_identity(width), torch.zeros(width))] * added
     for conv, (weight, bias) in zip(convs, [small[0], *passing, *small[1:]], strict=True):
         _take(conv, weight, bias)
 
 
+def _holds(wanted: list[torch.Size], found: list[torch.Size]) -> bool:
+    """Whether each layer is at least as wide, and pictures have as many channels as before."""
+    ends = wanted[0][1] == found[0][1] and wanted[-1][0] == found[-1][0]
+    pairs = zip(wanted, found, strict=True)
+    return ends and all(w[0] >= f[0] and w[1] >= f[1] for w, f in pairs)
+
+
 @torch.no_grad()
 def _take(conv: RepConv, weight: Tensor, bias: Tensor) -> None:
     """All of it in the direct branch; the others begin at zero, and learn."""
-    conv.direct.copy_(weight)
-    conv.bias.copy_(bias)
+    outputs, inputs = weight.shape[:2]
+    conv.direct[:outputs, :inputs] = weight
+    conv.direct[:outputs, inputs:] = 0
+    conv.bias[:outputs] = bias
     conv.narrow.zero_()
     conv.point.zero_()
 
