@@ -100,7 +100,7 @@ def grown(first: Sequence[Sample], last: Sequence[Sample], field: str) -> float:
 
 
 def median(samples: Sequence[Sample], field: str) -> float:
-    return statistics.median(getattr(sample, field) for sample in samples)
+    return float(statistics.median(getattr(sample, field) for sample in samples))
 
 
 def frames_ahead(first: Sequence[Sample], last: Sequence[Sample]) -> float:
