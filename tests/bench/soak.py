@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -131,6 +131,7 @@ class Reader:
     def __init__(self, socket: Path) -> None:
         transport = httpx.HTTPTransport(uds=str(socket))
         self._http = httpx.Client(transport=transport, base_url="http://vcsharp", timeout=20)
+        self.close = self._http.close
         self._seen = 0
         self.pairs = 0
 
@@ -157,9 +158,9 @@ def running(arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes],
         command = [sys.executable, "-m", "vcsharp", "run", *arguments]
         process = subprocess.Popen(command, env=clean)
         try:
-            reader = Reader(Path(folder) / "vcsharp" / "default.sock")
-            wait_for_pictures(process, reader)
-            yield process, reader
+            with closing(Reader(Path(folder) / "vcsharp" / "default.sock")) as reader:
+                wait_for_pictures(process, reader)
+                yield process, reader
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
