@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -158,20 +158,21 @@ def running(arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes],
         command = [sys.executable, "-m", "vcsharp", "run", *arguments]
         process = subprocess.Popen(command, env=clean)
         try:
-            with closing(Reader(Path(folder) / "vcsharp" / "default.sock")) as reader:
-                wait_for_pictures(process, reader)
+            socket = Path(folder) / "vcsharp" / "default.sock"
+            wait_until(process, socket.exists)  # it listens by then
+            with closing(Reader(socket)) as reader:
+                wait_until(process, lambda: reader.figures()[1]["frames_out"] > FPS)
                 yield process, reader
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
 
 
-def wait_for_pictures(process: subprocess.Popen[bytes], reader: Reader) -> None:
+def wait_until(process: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + START_S
     while time.monotonic() < deadline_s and process.poll() is None:
-        with suppress(httpx.HTTPError):  # the socket comes a moment after the start
-            if reader.figures()[1]["frames_out"] > FPS:
-                return
+        if holds():
+            return
         time.sleep(0.1)
     raise SystemExit(f"soak: no picture within {START_S:.0f} s; run 'vcsharp run' by itself to see")
 

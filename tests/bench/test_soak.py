@@ -42,7 +42,7 @@ def test_a_run_without_fault_passes():
     assert failing(an_hour()) == []
 
 
-def test_two_bytes_lost_with_each_pixel_row_are_found():
+def test_memory_that_grows_by_six_mebibytes_is_found():
     leaking = [replace(s, rss_mib=s.rss_mib + s.at_s / 3600 * 6) for s in an_hour()]
     assert failing(leaking) == ["memory, most less least, MiB"]
 
