@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from vcsharp.engine import tiling
 from vcsharp.engine.backend import Backend, NullBackend
 from vcsharp.engine.reuse import Tally, TileMemory
 from vcsharp.engine.setup import Setup
+from vcsharp.engine.streaming import streaming
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
 
@@ -46,6 +49,18 @@ class EngineFacts:
         return NO_MODEL if self.model == NO_MODEL else f"{self.backend} {self.precision}"
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A frame that was submitted."""
+
+    result: Frame
+    """Where it is written to; the frame itself where nothing is to be done or all is done."""
+    ticket: Any = None
+    """The backend's; None where nothing is under way."""
+    tiles: int = 0
+    """That are under way."""
+
+
 class Engine:
     """Sharpens frames and single luma planes.
 
@@ -60,7 +75,7 @@ class Engine:
         change_threshold: int | None = None,
     ) -> None:
         """`change_threshold` is `TileMemory`'s; None computes every tile of every frame."""
-        self._backend = backend
+        self._backend = streaming(backend)
         self._memory = None if change_threshold is None else TileMemory(change_threshold)
         self._halo_px = model.card.halo_px if model else 0
         self._multiple = model.card.multiple_of if model else 1
@@ -73,31 +88,73 @@ class Engine:
         self.facts = EngineFacts(name, backend.name, backend.device, backend.precision, tile_px)
         self.plan(64, 64)  # raises early if the tiles are too small for the halo
 
+    @property
+    def depth(self) -> int:
+        """Frames that may be submitted before the first one is collected."""
+        return self._backend.depth
+
     def process(self, frame: Frame) -> Frame:
         """The sharpened frame; with strength or share 0, and for placeholders, the frame itself.
 
         Chroma passes through unchanged; the colour facts stay what they are.
         """
+        return self.collect(self.submit(frame))
+
+    def process_many(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """As `process` for each, in their order, with up to `depth` frames under way at once.
+
+        Where unchanged tiles are kept, one follows the other: each needs the result before it.
+        """
+        under_way: deque[Pending] = deque()
+        for frame in frames:
+            if len(under_way) == self.depth:
+                yield self.collect(under_way.popleft())
+            under_way.append(self.submit(frame))
+        while under_way:
+            yield self.collect(under_way.popleft())
+
+    def submit(self, frame: Frame) -> Pending:
+        """Begins with a frame; `collect` gives what `process` would. At most `depth` at once."""
         if self.strength == 0 or frame.notice:
-            return frame
+            return Pending(frame)
         plan = self.plan(frame.width, frame.height)
         if self.share == 0:
             self.on_tiles(Tally(passed=len(plan.tiles)))
-            return frame
-        result = frame.blank_copy()
-        self.on_tiles(self._sharpen_into(frame.y, plan, result.y))
+            return Pending(frame)
+        result, ticket = frame.blank_copy(), None
+        plane = _padded(frame.y, plan.width, plan.height)
+        if self._memory is None:
+            ticket = self._backend.submit([plane], plan, self.strength)
+        else:
+            memory, strength, share = self._memory, self.strength, self.share
+            self.on_tiles(memory.sharpen(self._backend, plane, plan, strength, result.y, share))
         luma_bytes = frame.width * frame.height
         np.copyto(result.data[luma_bytes:], frame.data[luma_bytes:])
-        return result
+        return Pending(result, ticket, len(plan.tiles))
+
+    def collect(self, pending: Pending) -> Frame:
+        """The result of a frame that was submitted, once it is done. Each once."""
+        if pending.ticket is not None:
+            self._backend.collect(pending.ticket, [pending.result.y])
+            self.on_tiles(Tally(computed=pending.tiles))
+        return pending.result
+
+    def sharpen_batch(self, lumas: Sequence[Bytes], strength: float) -> list[Bytes]:
+        """As `sharpen_luma` for planes of one size, as one batch where the backend can.
+
+        Several small pictures fill a GPU that one of them leaves half empty.
+        """
+        outs = [luma.copy() for luma in lumas]
+        if strength != 0 and outs:
+            height, width = outs[0].shape
+            plan = self.plan(width, height)
+            planes = [_padded(luma, plan.width, plan.height) for luma in lumas]
+            self._backend.collect(self._backend.submit(planes, plan, strength), outs)
+        return outs
 
     def sharpen_luma(self, luma: Bytes, strength: float) -> Bytes:
         """A sharpened copy of one plane: uint8, any (height, width) from 1 x 1 up."""
-        out = luma.copy()
-        if strength != 0:
-            plan = self.plan(luma.shape[1], luma.shape[0])
-            plane = _padded(luma, plan.width, plan.height)
-            self._backend.sharpen(plane, plan, strength, out)
-        return out
+        return self.sharpen_batch([luma], strength)[0]
 
     def plan(self, width: int, height: int) -> tiling.Plan:
         """The tiles for a plane of this size.
@@ -109,9 +166,12 @@ class Engine:
         except ValueError as error:
             raise SettingsError(f"tile: {error}") from error
 
-    def warm_up(self, width: int, height: int) -> None:
-        """Runs one grey plane, so that the first real frame is not slow."""
-        self.sharpen_luma(np.full((height, width), 128, np.uint8), 1.0)
+    def warm_up(self, width: int, height: int, planes: int = 1) -> None:
+        """Prepares for frames of that size, or for batches of so many, and runs grey ones, so that
+        the first real one is not slow.
+        """
+        self._backend.prepare(self.plan(width, height), planes)
+        self.sharpen_batch([np.full((height, width), 128, np.uint8)] * planes, 1.0)
 
     def close(self) -> None:
         """Frees the backend. Idempotent."""
@@ -122,13 +182,6 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _sharpen_into(self, luma: Bytes, plan: tiling.Plan, out: Bytes) -> Tally:
-        plane = _padded(luma, plan.width, plan.height)
-        if self._memory is not None:
-            return self._memory.sharpen(self._backend, plane, plan, self.strength, out, self.share)
-        self._backend.sharpen(plane, plan, self.strength, out)
-        return Tally(computed=len(plan.tiles))
 
 
 def _padded(luma: Bytes, width: int, height: int) -> Bytes:

@@ -40,9 +40,16 @@ class PlainStudent(nn.Module):
     def residual(self, luma: Tensor) -> Tensor:
         """What to add to `luma` (float, N x 1 x H x W, 0..1); same shape, in the same units."""
         x = functional.pixel_unshuffle(luma - MID_GREY, self.stride)
+        return functional.pixel_shuffle(self.trunk(x), self.stride)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """The convolutions alone: N x `stride` squared x h x w, unshuffled and less `MID_GREY`, to
+        the unshuffled residual.
+        """
         for conv in self.convs[:-1]:
             x = functional.relu(conv(x))
-        return functional.pixel_shuffle(self.convs[-1](x), self.stride)
+        result: Tensor = self.convs[-1](x)
+        return result
 
     def forward(self, luma: Tensor, strength: Tensor | float = 1.0) -> Tensor:
         """`luma` + `strength` x residual, clipped to 0..1; shapes as in `residual`."""
