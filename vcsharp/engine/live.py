@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vcsharp.engine import tiling
+from vcsharp.engine.governor import Sharing
 from vcsharp.engine.pilot import LoadMeter, Pilot
 from vcsharp.engine.worker import TILE_PX, Engine, EngineFacts
 from vcsharp.errors import BackendError, ModelError, VcsharpError
@@ -159,7 +160,7 @@ class LiveEngine:
             self._fail(str(error) or "out of memory")
             return frame
         if not frame.notice and self.strength:
-            self._govern(frame, time.perf_counter() - started_s)
+            self._govern(frame, time.perf_counter() - started_s, engine)
         return result
 
     def close(self) -> None:
@@ -172,14 +173,15 @@ class LiveEngine:
             if one is not None:
                 one.close()
 
-    def _govern(self, frame: Frame, took_s: float) -> None:
+    def _govern(self, frame: Frame, took_s: float, engine: Engine) -> None:
         """Lets the pilot see what the frame took, and loads another student where it says so."""
         if self._running != self._target or self._is_loading():
             self._pilot.changing()
             return
         if self._running not in self._tuned:
             self._tune_in_time()
-        self._pilot.ran(frame, took_s)
+        tiles = len(engine.plan(frame.width, frame.height).tiles)
+        self._pilot.ran(frame, took_s, Sharing(tiles, engine.lanes))
         self._target = self._pilot.model
 
     def _is_loading(self) -> bool:

@@ -75,6 +75,8 @@ class OrtBackend:
         path = model.path("int8" if precision == "int8" else "fp32")
         workers = (threads or usable_cores()) if device == "cpu" else 1
         self._session = _session(str(path), device, workers if inside else 1)
+        self.lanes = 1 if inside else workers
+        """Tiles that are worked on at once."""
         self._pool = (
             None
             if inside or workers == 1

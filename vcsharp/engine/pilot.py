@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vcsharp.engine.governor import Decision, Governor, Load, Step, Tier, ladder
+from vcsharp.engine.governor import Decision, Governor, Load, Sharing, Tier, ladder
 from vcsharp.frame import Frame
 
 PERIOD_S, LONGEST_PERIOD_S = 1.0, 3.0
@@ -94,6 +94,8 @@ class Pilot:
         self._tiers, self._meter, self._active = tiers, meter, active
         self._cpu_limit, self._on_step = cpu_limit, on_step
         self._governor: Governor | None = None
+        self._students: Sequence[Tier] = ()
+        self._sharing = Sharing()
         self._fixed = ""
         self._words = ""
         self.period_s = 1 / 30
@@ -103,12 +105,9 @@ class Pilot:
         """Somebody wants this model, maybe `auto`; returns the one to run first."""
         self._fixed, self._words, self._governor = asked, "", None
         if asked == "auto" and (self._active or self._cpu_limit):
-            tiers, first = self._tiers()
-            steps = ladder(tiers)
-            start = next(i for i, step in enumerate(steps) if step.model == first)
-            self._start(steps, start)
+            self._start(*self._tiers())
         elif asked != "none" and self._cpu_limit:
-            self._start(ladder([Tier(asked, 1)]), 0)
+            self._start([Tier(asked, 1)], asked)
         return self.model
 
     @property
@@ -128,11 +127,18 @@ class Pilot:
         """Why less than everything is sharpened, for people; empty where nothing is left out."""
         return self._words
 
-    def ran(self, frame: Frame, took_s: float) -> None:
-        """The engine, with `model` and `share`, had `frame` for so long."""
+    def ran(self, frame: Frame, took_s: float, sharing: Sharing) -> None:
+        """The engine, with `model` and `share`, had `frame` for so long; `sharing` is of its tiles.
+
+        Tiles change with a measurement of what suits the machine, with another network's halo and
+        with the size of the picture.
+        """
         governor = self._governor
         if governor is None:
             return
+        if sharing != self._sharing:
+            self._sharing = sharing
+            governor.reshape(ladder(self._students, sharing))
         self._meter.frame(frame, took_s)
         load = self._meter.load(1e3 * self.period_s)
         if load is None:
@@ -152,8 +158,11 @@ class Pilot:
         if self._governor is not None:
             self._governor.give_up(model)
 
-    def _start(self, steps: Sequence[Step], start: int) -> None:
+    def _start(self, tiers: Sequence[Tier], first: str) -> None:
         self._meter.reset(GRACE_S)
+        self._students = tiers
+        steps = ladder(tiers, self._sharing)
+        start = next(i for i, step in enumerate(steps) if step.model == first)
         self._governor = Governor(steps, start, self._cpu_limit or 1.0)
 
 

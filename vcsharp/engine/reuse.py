@@ -183,7 +183,7 @@ def _chosen(
     plan: Plan, stale: Sequence[int], waiting: Sequence[int], share: float
 ) -> Sequence[int]:
     """Tiles to compute, at most `share` of all: changed ones first, from the centre outwards."""
-    most = max(1, int(share * len(plan.tiles)))
+    most = max(1, int(share * len(plan.tiles) + 1e-6))  # a share may be meant as so many tiles
     if share >= 1:
         return sorted({*stale, *waiting})
     rank = {index: place for place, index in enumerate(_from_centre(plan))}

@@ -76,6 +76,8 @@ class Engine:
     ) -> None:
         """`change_threshold` is `TileMemory`'s; None computes every tile of every frame."""
         self._backend = streaming(backend)
+        self.lanes: int = getattr(backend, "lanes", 1)
+        """Tiles that are worked on at once."""
         self._memory = None if change_threshold is None else TileMemory(change_threshold)
         self._halo_px = model.card.halo_px if model else 0
         self._multiple = model.card.multiple_of if model else 1
