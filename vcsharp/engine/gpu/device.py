@@ -261,4 +261,5 @@ def translated(device: str) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """What went wrong, without the advice and the stack that CUDA's errors carry."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    first, *rest = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
