@@ -112,12 +112,12 @@ class TestWithASlowRun:
     def test_a_control_does_not_jump_back_while_its_change_is_under_way(self, page, runtime):
         strength(page).press("End")
         page.get_by_role("radio", name="Side by side").check(force=True)
-        page.wait_for_timeout(2500)  # two answers about the old state
+        page.wait_for_timeout(1000)  # three answers about the old state
         expect(strength(page)).to_have_value("2")
         expect(page.get_by_role("radio", name="Side by side")).to_be_checked()
         runtime.may_change.set()
         until(page, runtime, strength=2.0, compare="side")
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(1000)
         expect(strength(page)).to_have_value("2")
         expect(page.get_by_role("radio", name="Side by side")).to_be_checked()
 

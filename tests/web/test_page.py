@@ -125,6 +125,7 @@ def test_a_hidden_page_asks_for_no_pictures_and_says_so(page, runtime):
     expect(page.locator("#notice")).to_be_empty()
 
 
+@pytest.mark.parametrize("poll_ms", [1000])  # the drops of a second are shown for a second
 def test_the_figures_are_shown_and_renewed(page, runtime):
     shown = {
         "fps_out": "29.9",
