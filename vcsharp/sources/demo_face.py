@@ -28,19 +28,25 @@ _EYE_X, _EYE_Y = 0.31, 0.02
 
 def render_head(mouth: float, *, blink: bool) -> tuple[Image, Image]:
     """The head as (BGR, alpha), uint8; `mouth` is how far it is open, 0..1."""
-    x, y = _grid()
-    height, inside = _heights(x, y, mouth)
-    colour = _shade(_albedo(x, y, mouth), height, y)
-    picture = _to_bytes(colour)
+    skin, inside = _skin(mouth)
+    picture, alpha = skin.copy(), inside.copy()
     _draw_mouth(picture, mouth)
     for side in (-1, 1):
         _draw_eye(picture, side, blink=blink)
         _draw_brow(picture, side)
-    alpha = (np.clip(inside, 0, 1) * 255).astype(np.uint8)
     _draw_ears(picture, alpha)
     _draw_hair(picture, alpha)
     _draw_glasses(picture)
     return picture, alpha
+
+
+@cache
+def _skin(mouth: float) -> tuple[Image, Image]:
+    """The bare face as (BGR, alpha); drawn once for the open eyes and for the blink."""
+    x, y = _grid()
+    height, inside = _heights(x, y, mouth)
+    picture = _to_bytes(_shade(_albedo(x, y, mouth), height, y))
+    return picture, (np.clip(inside, 0, 1) * 255).astype(np.uint8)
 
 
 def _grid() -> tuple[Plane, Plane]:

@@ -156,8 +156,12 @@ def _leaves(view: Image, generator: np.random.Generator, tips: list[tuple[float,
 
 
 def _lit(colour: tuple[float, float, float], light: float) -> Colour:
-    blue, green, red = (int(min(max(value * light, 0), 255)) for value in colour)
-    return blue, green, red
+    blue, green, red = colour
+    return _level(blue * light), _level(green * light), _level(red * light)
+
+
+def _level(value: float) -> int:
+    return 0 if value < 0 else 255 if value > 255 else int(value)
 
 
 def _draw_window_frame(room: Image) -> None:
