@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ class SideStream:
 
     def wait(self, event: Event) -> None:
         assert isinstance(event, SideEvent)
-        self._queue.put(lambda: event.flag.wait(20) and None)
+        self._queue.put(partial(_wait, event.flag))
 
     def end(self) -> None:
         self._queue.put(None)
@@ -73,6 +74,10 @@ class SideStream:
                 work()
             except RuntimeError as error:
                 self.error = error
+
+
+def _wait(flag: threading.Event) -> None:
+    assert flag.wait(20)
 
 
 class SideBySide(CpuDevice):

@@ -139,10 +139,17 @@ class LiveEngine:
         self._pilot.period_s = 1 / fps
 
     def warm_up(self, width: int, height: int) -> None:
-        """Runs one grey plane, so that the first real frame is not slow."""
+        """Runs one grey plane, so that the first real frame is not slow.
+
+        Never raises: an engine that fails here is built again, as one that fails later.
+        """
         self._size = width, height
-        if self._engine is not None:
+        if self._engine is None:
+            return
+        try:
             self._engine.warm_up(width, height)
+        except (BackendError, MemoryError, RuntimeError) as error:
+            self._fail(str(error) or "out of memory")
 
     def process(self, frame: Frame) -> Frame:
         """The sharpened frame; the frame itself for placeholders, at strength 0 and after a fault.
@@ -238,17 +245,18 @@ class LiveEngine:
 
     def _fail(self, why: str) -> None:
         """Passes frames on unchanged, and plans the next attempt."""
-        now_s = time.monotonic()
-        self._faults_s = [at_s for at_s in self._faults_s if now_s - at_s < FAULT_WINDOW_S]
-        self._faults_s.append(now_s)
         self._restarts += 1
-        if len(self._faults_s) >= PATIENCE and self._facts.device != "cpu":
-            self._device = "cpu"
-            why += "; going on with the CPU"
         self._replace(None)
         self._put_off(why)
 
     def _put_off(self, why: str) -> None:
+        """Counts the fault; a GPU with too many of them is left for the CPU."""
+        now_s = time.monotonic()
+        self._faults_s = [at_s for at_s in self._faults_s if now_s - at_s < FAULT_WINDOW_S]
+        self._faults_s.append(now_s)
+        if len(self._faults_s) >= PATIENCE and "cpu" not in (self._facts.device, self._device):
+            self._device = "cpu"
+            why += "; going on with the CPU"
         recent = len(self._faults_s) > 1
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if recent else FIRST_WAIT_S
         self._attempt_s = time.monotonic() + self._wait_s
@@ -290,8 +298,12 @@ class LiveEngine:
 
     def _made(self, model: str, device: str) -> Engine:
         engine = checked(self._build(model, device))
-        if self._size is not None:
-            engine.warm_up(*self._size)
+        try:
+            if self._size is not None:
+                engine.warm_up(*self._size)
+        except (BackendError, MemoryError):
+            engine.close()
+            raise
         return engine
 
     def _loading_failed(self, model: str, why: str) -> None:
@@ -301,7 +313,6 @@ class LiveEngine:
             self._stay(model)
             self._tell(EngineState.READY, f"'{model}' could not be loaded: {why}")
             return
-        self._faults_s.append(time.monotonic())
         self._put_off(why)
 
     def _stay(self, refused: str) -> None:

@@ -168,10 +168,14 @@ class Engine:
         except ValueError as error:
             raise SettingsError(f"tile: {error}") from error
 
-    def warm_up(self, width: int, height: int, planes: int = 1) -> None:
-        """Prepares for frames of that size, or for batches of so many, and runs grey ones, so that
-        the first real one is not slow.
+    def warm_up(self, width: int, height: int) -> None:
+        """Prepares for frames of that size and runs a grey one, so that the first real frame is not
+        slow.
         """
+        self.warm_up_batch(width, height, 1)
+
+    def warm_up_batch(self, width: int, height: int, planes: int) -> None:
+        """The same for batches of so many planes; see `sharpen_batch`."""
         self._backend.prepare(self.plan(width, height), planes)
         self.sharpen_batch([np.full((height, width), 128, np.uint8)] * planes, 1.0)
 
