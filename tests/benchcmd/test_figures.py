@@ -39,6 +39,7 @@ def test_a_frames_time_is_the_median_of_all_frames_of_all_rounds() -> None:
     row = measured()["nano int8 ort cpu", HD]
     assert row.ms == 40.0
     assert row.ms_p95 == pytest.approx(49.0)
+    assert row.ms_p99 == pytest.approx(49.8)
     assert row.fps == 25.0
     assert (row.rounds, row.frames) == (2, 3)
 

@@ -39,8 +39,8 @@ def test_the_table_names_machine_limits_and_figures() -> None:
     assert "AVX2 AVX512-VNNI; GPU: none" in text
     assert "vcsharp 0.9 (abc123)" in text
     assert line_with(text, "int8 products").split()[2:4] == ["100", "200"]
-    cells = line_with(text, "nano int8 ort cpu", "1920x1080").split()[5:11]
-    assert cells == ["40.0", "49.0", "25.0", "50.0", "50", "40"]
+    cells = line_with(text, "nano int8 ort cpu", "1920x1080").split()[5:12]
+    assert cells == ["40.0", "49.0", "49.8", "25.0", "50.0", "50", "40"]
 
 
 def test_the_table_says_what_was_not_measured_and_why() -> None:
@@ -65,6 +65,13 @@ def test_the_table_judges_linear_cost_and_tells_latency() -> None:
     assert "40 % off at most (more than 15)" in line_with(text, "1, 2 cameras")
     assert "p95 16.0" in text
     assert "2 of 150 frames dropped" in text
+
+
+def test_what_a_student_does_end_to_end_stands_in_a_line() -> None:
+    assert line_with(table_text(200), "end to end") == (
+        "nano int8 end to end at 1920x1080: 20.0 fps, 30.0 ms CPU a frame (ffmpeg cas: 60.0); "
+        "the network alone at 50 % of the int8 matrix rate, 40 % by CPU time"
+    )
 
 
 def test_a_busy_machine_is_named() -> None:
@@ -125,7 +132,7 @@ def test_the_json_document_has_all_figures_under_their_units() -> None:
 def test_markdown_is_tables_whose_rows_have_as_many_cells_as_their_heads() -> None:
     text = markdown(planted_outcome())
     assert text.startswith("## Planted CPU (2026-01-02)\n")
-    assert "| nano int8 ort cpu | 1920x1080 | 40.0 | 49.0 | 25.0 | 50.0 | 50 | 40 |" in text
+    assert "| nano int8 ort cpu | 1920x1080 | 40.0 | 49.0 | 49.8 | 25.0 | 50.0 | 50 | 40 |" in text
     for block in text.split("\n\n"):
         lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1

@@ -57,6 +57,7 @@ class Row:
     """Median wall-clock time a frame; None where only the CPU time can be told."""
     ms_p95: float | None
     """None where frames overlap, so that single ones have no time."""
+    ms_p99: float | None
     fps: float | None
     cpu_ms: float
     """Median over the rounds of the CPU time a frame, all threads together."""
@@ -123,13 +124,18 @@ def _row(course: Course, ceilings: Sequence[Rate]) -> Row:
         rounds=len(samples),
         frames=sum(sample.frames for sample in samples),
         ms=ms,
-        ms_p95=float(np.percentile(single_ms, 95)) if single_ms else None,
+        ms_p95=_percentile(single_ms, 95),
+        ms_p99=_percentile(single_ms, 99),
         fps=1e3 / ms if ms else None,
         cpu_ms=cpu_ms,
         ceiling_percent=_share(subject, ms, [rate.median for rate in fitting]),
         cpu_ceiling_percent=_share(subject, cpu_ms, [r.cpu_median for r in fitting]),
         rss_growth_mib=getattr(course.contender, "rss_growth_mib", None),
     )
+
+
+def _percentile(values: Sequence[float], q: int) -> float | None:
+    return float(np.percentile(values, q)) if values else None
 
 
 def _frame_ms(samples: Sequence[Sample]) -> float | None:

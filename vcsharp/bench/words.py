@@ -50,6 +50,7 @@ def _cells(row: Row) -> dict[str, str]:
         "size": size_words(row.size),
         "ms": number(row.ms),
         "p95": number(row.ms_p95),
+        "p99": number(row.ms_p99),
         "fps": number(row.fps),
         "CPU ms": number(row.cpu_ms),
         "% limit": _whole(row.ceiling_percent),
@@ -75,12 +76,37 @@ def rate_cells(rate: Rate) -> list[str]:
 
 
 def notes(found: Outcome) -> list[str]:
-    """What stands below the tables: what is linear, latency, what was not measured, what failed."""
-    lines = [linear_line(one) for one in found.linear]
+    """What stands below the tables: each network's whole way, what is linear, latency, what was not
+    measured, what failed."""
+    lines = [end_to_end_line(found, row) for row in found.of("pipeline") if row.model and row.fps]
+    lines += [linear_line(one) for one in found.linear]
     lines += [line for line in [live_line(found)] if line]
     for why, what in found.absent.items():
         lines.append(f"not measured ({why}): {', '.join(what)}")
     return lines + [f"failed: {what}: {why}" for what, why in found.failed.items()]
+
+
+def end_to_end_line(found: Outcome, row: Row) -> str:
+    """`nano int8 end to end at 1920x1080: 112 fps, 12.1 ms CPU a frame (ffmpeg cas: 13.9); ...`."""
+    peers = [peer for peer in found.of("peers") if " cas" in peer.name and peer.size == row.size]
+    beside = ", ".join(f"{peer.name}: {number(peer.cpu_ms)}" for peer in peers)
+    line = (
+        f"{row.name} end to end at {size_words(row.size)}: {number(row.fps)} fps, "
+        f"{number(row.cpu_ms)} ms CPU a frame" + (f" ({beside})" if beside else "")
+    )
+    kind = row.model, row.backend, row.precision, row.device, row.size
+    alone = (
+        one
+        for one in found.of("networks")
+        if (one.model, one.backend, one.precision, one.device, one.size) == kind
+    )
+    network = next(alone, None)
+    if network is None or network.ceiling_percent is None:
+        return line
+    return (
+        f"{line}; the network alone at {network.ceiling_percent:.0f} % of the "
+        f"{row.precision} matrix rate, {_whole(network.cpu_ceiling_percent)} % by CPU time"
+    )
 
 
 def linear_line(one: Linear) -> str:

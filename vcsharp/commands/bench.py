@@ -36,10 +36,10 @@ slows all of them down. Medians of the rounds are shown.
   peers      FFmpeg's cas and unsharp, OpenCV's unsharp, on the same frames
   cameras    1, 2 and 4 cameras at once
 
-Columns: ms and p95 wall-clock time of a frame, CPU ms the time of all threads
-together; "% limit" is the network's rate of multiplications, of what the
-machine reached in this run, "by CPU" the same in CPU time (on a busy machine
-only that says something); MiB is what a network added to the memory.
+Columns: ms, p95, p99 wall-clock time of a frame, CPU ms the time of all
+threads together; "% limit" is the network's rate of multiplications, of what
+the machine reached in this run, "by CPU" the same in CPU time (on a busy
+machine only that says something); MiB is what a network added to the memory.
 """
 
 EPILOG = """\
