@@ -77,7 +77,8 @@ def rate_cells(rate: Rate) -> list[str]:
 
 def notes(found: Outcome) -> list[str]:
     """What stands below the tables: each network's whole way, what is linear, latency, what was not
-    measured, what failed."""
+    measured, what failed.
+    """
     lines = [end_to_end_line(found, row) for row in found.of("pipeline") if row.model and row.fps]
     lines += [linear_line(one) for one in found.linear]
     lines += [line for line in [live_line(found)] if line]
