@@ -283,18 +283,3 @@ def test_each_tile_is_computed_or_as_it_came_whatever_the_share(story):
             assert inverted or (result.y[area] == frame.y[area]).all()
         assert tallies[-1].computed <= max(1, 8 * share)
         assert sum((tallies[-1].computed, tallies[-1].kept, tallies[-1].passed)) == 8
-
-
-def test_no_pair_of_products_overflows_sixteen_bits():
-    """Without VNNI, two products of byte and weight are added in 16 bits, which saturate.
-
-    The shipped weights have 7 bits, so that no pair reaches the limit whatever the picture, and all
-    CPUs give the same bytes.
-    """
-    for layer in shipped_layers():
-        taps = layer.weight.reshape(layer.weight.shape[0], -1)
-        for sign in (1, -1):
-            two_largest = np.sort(np.maximum(sign * taps, 0), axis=1)[:, -2:].sum(1)
-            assert 255 * two_largest.max() <= 2**15 - 1
-        reach = 255 * np.abs(taps).sum(1) + np.abs(layer.bias)
-        assert reach.max() < 2**31

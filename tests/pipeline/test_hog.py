@@ -145,3 +145,5 @@ def test_the_rate_is_held_beside_a_hog_and_everything_comes_back():
     assert "rate" in causes
     assert np.median(beside[10:]) >= 0.85 * FPS
     assert run.engine.status.share == 1.0
+    assert len(causes) <= 16, "it swings"
+    assert run.telemetry.snapshot().frames_dropped <= 2 * FPS
