@@ -132,12 +132,14 @@ class EngineSettings(Settings):
     device: Annotated[str, AfterValidator(_device), _metavar("DEVICE")] = "auto"
     """Where the network runs: `auto` (a GPU if one works, else the CPU), `cpu`, `cuda` or
     `cuda:N`."""
-    backend: Literal["auto", "ort", "torch"] = "auto"
-    """What runs it: ONNX Runtime (`ort`), PyTorch (`torch`), or whichever is faster on the
-    device."""
-    precision: Literal["auto", "int8", "fp32", "fp16"] = "auto"
+    backend: Literal["auto", "ort", "torch", "tensorrt"] = "auto"
+    """What runs it: ONNX Runtime (`ort`), PyTorch (`torch`), TensorRT by way of ONNX Runtime
+    (`tensorrt`, GPUs only; minutes until its first start on a machine is done), or whichever of the
+    first two is faster on the device."""
+    precision: Literal["auto", "int8", "fp32", "fp16", "bf16"] = "auto"
     """Arithmetic of the network: int8 is the fastest on a CPU, fp16 on a GPU; fp32 is the
-    reference."""
+    reference; bf16 (GPUs only) is for networks too wild for fp16, and may be off by 3 levels of
+    255."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads of the network; 0 takes all cores."""
     tile: Annotated[int, AfterValidator(_tile)] = 0

@@ -1,13 +1,13 @@
-"""Students on ONNX Runtime: int8 or fp32 on CPU cores, fp32 on CUDA.
+"""Students on ONNX Runtime, int8 or fp32 on CPU cores; GPUs are in `ort_cuda.py`.
 
-On the CPU the tiles are shared out to threads of our own that each run a single-threaded session
+The tiles are shared out to threads of our own that each run a single-threaded session
 call. There is no barrier after every layer then, and a tile's activations stay in its core's cache.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from vcsharp.catalogue import Model
 from vcsharp.engine.backend import store
 from vcsharp.engine.machine import usable_cores
 from vcsharp.engine.tiling import Plan, Tile
-from vcsharp.errors import BackendError, BackendUnavailableError
+from vcsharp.errors import BackendError, BackendUnavailableError, VcsharpError
 from vcsharp.frame import Bytes
 
 _OWN_ERRORS = (
@@ -31,7 +31,9 @@ _OWN_ERRORS = (
 _ERRORS: tuple[type[Exception], ...] = (*_OWN_ERRORS, RuntimeError, ValueError)
 """`Fail`, `InvalidProtobuf` and so on; they share no base class but Exception."""
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+CPU = "CPUExecutionProvider"
+Provider = tuple[str, Mapping[str, str]]
+"""Name and settings."""
 
 
 @dataclass(slots=True)
@@ -50,12 +52,12 @@ class OrtBackend:
     Args:
         model: from the catalogue; its file is checked against the card.
         precision: `int8` or `fp32`.
-        device: `cpu`, `cuda` or `cuda:N`.
+        device: `cpu`.
         threads: CPU threads that work on tiles; 0 means one per core at hand.
         inside: the threads work inside the operators, on one tile after the other.
 
     Raises:
-        BackendUnavailableError: ONNX Runtime cannot use the device.
+        BackendUnavailableError: ONNX Runtime is broken.
         ModelError: the file is missing or damaged.
     """
 
@@ -73,8 +75,8 @@ class OrtBackend:
         self.precision = precision
         self.device = device
         path = model.path("int8" if precision == "int8" else "fp32")
-        workers = (threads or usable_cores()) if device == "cpu" else 1
-        self._session = _session(str(path), device, workers if inside else 1)
+        workers = threads or usable_cores()
+        self._session = started(str(path), [(CPU, {})], device, workers if inside else 1)
         self.lanes = 1 if inside else workers
         """Tiles that are worked on at once."""
         self._pool = (
@@ -88,7 +90,7 @@ class OrtBackend:
         """See `Backend.sharpen`."""
         run_all = self._pool.map if self._pool else map
         jobs = run_all(lambda tile: self._run_tile(plane, plan, tile, strength, out), plan.tiles)
-        with _translated():
+        with translated():
             for _ in jobs:
                 pass
 
@@ -123,9 +125,16 @@ class OrtBackend:
         return _Slot(tile_in, tile_out, strength, binding)
 
 
-def _session(path: str, device: str, threads: int) -> onnxruntime.InferenceSession:
-    kind, _, index = device.partition(":")
-    provider = PROVIDERS[kind]
+def started(
+    path: str, providers: Sequence[Provider], device: str, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """A session whose first provider is the first one of these, or none.
+
+    Raises:
+        BackendUnavailableError: ONNX Runtime has no such provider, or cannot start it.
+        BackendError: the file is not a network.
+    """
+    provider, _ = providers[0]
     if provider not in onnxruntime.get_available_providers():
         raise BackendUnavailableError(
             f"ONNX Runtime here has no {provider} for device '{device}'; install it with: "
@@ -137,24 +146,26 @@ def _session(path: str, device: str, threads: int) -> onnxruntime.InferenceSessi
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    settings = {"device_id": index or "0"} if kind == "cuda" else {}
-    with _translated():
+    with translated():
         session = onnxruntime.InferenceSession(
-            path, options, providers=[(provider, settings)], enable_fallback=0
+            path, options, providers=list(providers), enable_fallback=0
         )
     # ONNX Runtime falls back to the CPU without a word when a provider cannot start.
     if session.get_providers()[0] != provider:
         raise BackendUnavailableError(
-            f"ONNX Runtime could not start {provider} on '{device}'; is the driver loaded?"
+            f"ONNX Runtime could not start {provider} on '{device}'; are its libraries and the "
+            "driver installed?"
         )
     return session
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turns the runtime's own exceptions into ours."""
     try:
         yield
+    except VcsharpError:
+        raise
     except _ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BackendError(f"ONNX Runtime failed: {reason}") from error

@@ -216,8 +216,8 @@ def choose(
     Args:
         model: name or path of a model, `auto`, or `none` to pass frames through.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
-        backend: `auto`, `ort`, `torch`.
-        precision: `auto`, `int8`, `fp32`, `fp16`.
+        backend: `auto`, `ort`, `torch`, `tensorrt`.
+        precision: `auto`, `int8`, `fp32`, `fp16`, `bf16`.
         threads: CPU threads; 0 means one per core at hand.
         tile_px: edge of the largest tile; 0 is `TILE_PX`, or what was measured to be best here.
         change_threshold: see `Engine`.
@@ -246,19 +246,35 @@ def choose(
 def _nothing_fits(device: str, backend: str, precision: str) -> str:
     return (
         f"no backend runs precision '{precision}' on device '{device}' with backend '{backend}'; "
-        "int8 needs --backend ort --device cpu, fp16 needs --backend torch --device cuda"
+        "int8 needs --backend ort --device cpu, fp16 needs a GPU and --backend torch or tensorrt, "
+        "bf16 a GPU and --backend torch"
     )
 
 
 _Candidate = tuple[str, str, str]
-"""(device, `ort` or `torch`, precision)."""
+"""(device, `ort`, `torch` or `tensorrt`, precision)."""
+_BEST_FIRST: list[_Candidate] = [
+    ("cuda", "torch", "fp16"),
+    ("cuda", "torch", "fp32"),
+    ("cuda", "ort", "fp32"),
+    ("cpu", "ort", "int8"),
+    ("cpu", "ort", "fp32"),
+    ("cpu", "torch", "fp32"),
+]
+_BY_NAME: list[_Candidate] = [
+    ("cuda", "torch", "bf16"),
+    ("cuda", "tensorrt", "fp16"),
+    ("cuda", "tensorrt", "fp32"),
+]
+"""Only where `bf16` or `tensorrt` was asked for: the one is less exact, the other takes minutes to
+start for the first time."""
 
 
 def _candidates(device: str, backend: str, precision: str) -> list[_Candidate]:
     """What fits the wishes, best first."""
     devices = [device] if device != "auto" else (["cuda", "cpu"] if has_nvidia() else ["cpu"])
-    table = [("cuda", "torch", "fp16"), ("cuda", "torch", "fp32"), ("cuda", "ort", "fp32")]
-    table += [("cpu", "ort", "int8"), ("cpu", "ort", "fp32"), ("cpu", "torch", "fp32")]
+    named = precision == "bf16" or backend == "tensorrt"
+    table = _BY_NAME if named else _BEST_FIRST
     return [
         (exact_device, kind, name)
         for exact_device in devices
@@ -285,6 +301,11 @@ def _engine(
 
 def _make(candidate: _Candidate, model: Model, setup: Setup) -> Backend:
     device, kind, precision = candidate
+    if kind != "torch" and device != "cpu":
+        _require("onnxruntime", "ONNX Runtime", "gpu")
+        from vcsharp.engine.ort_cuda import OrtCudaBackend
+
+        return OrtCudaBackend(model, precision, device, tensorrt=kind == "tensorrt")
     if kind == "ort":
         _require("onnxruntime", "ONNX Runtime", "cpu")
         from vcsharp.engine.ort import OrtBackend
