@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vcsharp.engine import live, torch_cuda
+from vcsharp.engine import live, setup, torch_cuda
 from vcsharp.engine.backend import NullBackend
 from vcsharp.engine.gpu.device import is_out_of_memory
 from vcsharp.engine.live import LiveEngine
@@ -25,6 +25,7 @@ from .test_engine import noise, worst
 
 TILE_PX = 96
 LOST = RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA")
+SLOW_CPU = setup._Entry(precision="fp32", tile_px=256, threads=1, inside=False, frame_ms=30)
 STAGES = ["upload", "compute", "download"]
 
 
@@ -161,6 +162,19 @@ def test_the_cpu_is_taken_where_the_gpu_cannot_work(random_model, monkeypatch, c
         assert engine.facts.device == "cpu"
     assert "device is lost" in caplog.text
     assert "using cpu instead" in caplog.text
+
+
+def test_what_was_measured_on_the_cpu_does_not_keep_a_gpu_from_being_used(
+    random_model, monkeypatch
+) -> None:
+    folder = str(random_model.folder)
+    entry = setup.key(random_model, "auto", 0, 0)
+    monkeypatch.setattr(setup, "_read", lambda: setup._File(entries={entry: SLOW_CPU}))
+    monkeypatch.setattr(torch_cuda, "open_device", lambda *_, **__: Failing())
+    for device, found in (("cuda", "cuda fp16"), ("auto", "cuda fp16"), ("cpu", "cpu fp32")):
+        monkeypatch.setattr("vcsharp.engine.worker.has_nvidia", lambda: True)
+        with choose(folder, device, "auto", "auto", 0, 0) as engine:
+            assert f"{engine.facts.device} {engine.facts.precision}" == found
 
 
 @dataclass

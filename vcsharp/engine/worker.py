@@ -231,7 +231,9 @@ def choose(
     found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)
     setup = setups.remembered(found, precision, threads, tile_px)
     reasons: dict[str, None] = {}  # in order, each once
-    for candidate in _candidates(device, backend, setup.precision if setup else precision):
+    for candidate in _candidates(device, backend, precision):
+        if setup and candidate[:2] == ("cpu", "ort") and candidate[2] != setup.precision:
+            continue  # what was measured says nothing about GPUs
         try:
             engine = _engine(candidate, found, threads, tile_px, change_threshold, setup)
         except BackendUnavailableError as error:
