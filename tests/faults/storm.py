@@ -51,7 +51,7 @@ from vcsharp.steering import Parts, Steering
 from vcsharp.telemetry import Telemetry
 
 SIZE = (160, 120)
-STREAM = StreamFormat(*SIZE, Fraction(60), Color())
+STREAM = StreamFormat(*SIZE, Fraction(120), Color())
 REFUSALS = {"device gone": SinkGone, "refused": SinkIOError, "format changed": SinkFormatError}
 OLDEST_S = 3.0
 """How old a picture without words may be."""
@@ -77,7 +77,7 @@ class Planter:
 
 
 class Camera:
-    """Delivers a frame each 4 ms, and fails as planted."""
+    """Delivers a frame each 2 ms, and fails as planted."""
 
     lossless = False
 
@@ -90,17 +90,17 @@ class Camera:
         if kind == "refuses to open":
             raise SourceError("camera in use by another; close that", title="camera in use")
         if kind:
-            time.sleep(0.15)
+            time.sleep(0.08)
         return SourceFormat(*self._size, Fraction(30), Color(), "camera")
 
     def read(self) -> Frame:
-        time.sleep(0.004)
+        time.sleep(0.002)
         kinds = ["unplugged", "hangs for a moment", "hangs for long", "comes back in another size"]
         kind = self._planter.pick("source", kinds, 0.08)
         if kind == "unplugged":
             raise SourceLost("camera gone; plug it in", title="camera unplugged")
         if kind.startswith("hangs"):
-            time.sleep(0.06 if kind == "hangs for a moment" else 0.4)
+            time.sleep(0.03 if kind == "hangs for a moment" else 0.2)
         if kind == "comes back in another size":
             self._size = self._planter.random.choice([SIZE, (64, 48), (321, 243)])
         return black(*self._size).replaced(captured_ns=time.monotonic_ns())
@@ -156,7 +156,7 @@ class Loopback:
         if kind in errors:
             raise errors[kind](kind)
         if kind:
-            time.sleep(0.05)
+            time.sleep(0.025)
         self._note(result.frame)
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ def storm(count: int, seed: int) -> Report:
         if not rss_mib and planter.left < count * 0.8:  # everything was used once by then
             rss_mib = _rss_mib()
         _meddle(planter, steering)
-        time.sleep(0.02)
+        time.sleep(0.01)
     recovered = _recovers(sink, steering, runner)
     growth_mib = _rss_mib() - rss_mib
     stop.set()
@@ -283,11 +283,11 @@ def _threads_left(others: set[threading.Thread]) -> int:
 
 
 def hurry() -> None:
-    """Shortens the waits of a real run about twenty times."""
-    live_source.STALL_S, live_source.HUNG_S = 0.1, 0.3
-    live_source.FIRST_WAIT_S, live_source.LONGEST_WAIT_S = 0.01, 0.2
-    live_engine.FIRST_WAIT_S, live_engine.LONGEST_WAIT_S = 0.01, 0.2
-    persistent.FIRST_PAUSE_S, persistent.LONGEST_PAUSE_S = 0.01, 0.1
+    """Shortens the waits of a real run about forty times."""
+    live_source.STALL_S, live_source.HUNG_S = 0.05, 0.15
+    live_source.FIRST_WAIT_S, live_source.LONGEST_WAIT_S = 0.005, 0.1
+    live_engine.FIRST_WAIT_S, live_engine.LONGEST_WAIT_S = 0.005, 0.1
+    persistent.FIRST_PAUSE_S, persistent.LONGEST_PAUSE_S = 0.005, 0.05
 
 
 def faultless(report: Report) -> list[str]:
