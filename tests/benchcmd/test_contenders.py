@@ -333,7 +333,8 @@ def test_networks_bring_their_ceilings_along() -> None:
     assert {one.subject.group for one in found} == {"ceilings", "networks"}
 
 
-def test_subjects_are_told_apart_by_name_and_size() -> None:
+def test_subjects_are_told_apart_by_name_and_size(monkeypatch) -> None:
+    monkeypatch.setattr(suite, "has_nvidia", lambda: True)
     found = suite.contenders(catalogue.every(), suite.Choice(), 2)
     subjects = [(one.subject.group, one.subject.name, one.subject.size) for one in found]
     assert len(subjects) == len(set(subjects))

@@ -22,7 +22,7 @@ class Subject:
     """What is measured. Two contenders with one subject are one row."""
 
     group: str
-    """`ceilings`, `networks`, `pipeline`, `peers`, `cameras`."""
+    """`ceilings`, `networks`, `gpu`, `pipeline`, `peers`, `cameras`."""
     name: str
     """For people, unique together with the size."""
     size: tuple[int, int] | None = None

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from vcsharp.bench import roofline
 from vcsharp.bench.contender import Sample, Subject
+from vcsharp.bench.roofline import Stage
 from vcsharp.bench.rounds import Course
 
 LINEAR_WITHIN = 0.15
@@ -66,10 +68,15 @@ class Row:
     cpu_ceiling_percent: float | None
     """The same by CPU time: how good the kernels are, however busy the machine is."""
     rss_growth_mib: float | None
+    stages: tuple[Stage, ...] = ()
+    """Of a GPU."""
+    roofline_percent: float | None = None
+    """How near a GPU's frame comes to what its slowest stage would take at the measured limits."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return _rounded(asdict(self) | {"size": list(self.size)})
+        stages = [_rounded(asdict(stage) | {"percent": stage.percent}) for stage in self.stages]
+        return _rounded(asdict(self) | {"size": list(self.size), "stages": stages})
 
 
 def rates(courses: Sequence[Course]) -> list[Rate]:
@@ -112,6 +119,7 @@ def _row(course: Course, ceilings: Sequence[Rate]) -> Row:
     cpu_ms = median(1e3 * sample.cpu_s / sample.frames for sample in samples)
     single_ms = [value for sample in samples for value in sample.frame_ms]
     fitting = [rate for rate in ceilings if _fits(rate, subject)]
+    stages = _stages(course, ceilings, fitting)
     return Row(
         group=subject.group,
         name=subject.name,
@@ -131,7 +139,20 @@ def _row(course: Course, ceilings: Sequence[Rate]) -> Row:
         ceiling_percent=_share(subject, ms, [rate.median for rate in fitting]),
         cpu_ceiling_percent=_share(subject, cpu_ms, [r.cpu_median for r in fitting]),
         rss_growth_mib=getattr(course.contender, "rss_growth_mib", None),
+        stages=stages,
+        roofline_percent=roofline.roofline_percent(ms, stages),
     )
+
+
+def _stages(course: Course, ceilings: Sequence[Rate], fitting: Sequence[Rate]) -> tuple[Stage, ...]:
+    """Of contenders that time their stages; none of the others."""
+    took_ms: dict[str, float] = getattr(course.contender, "stage_ms", {})
+    wanted: roofline.Need | None = getattr(course.contender, "need", None)
+    if not took_ms or wanted is None:
+        return ()
+    gmac_s = max((rate.median for rate in fitting), default=0.0)
+    found = roofline.limits({rate.name: rate.median for rate in ceilings}, gmac_s)
+    return roofline.stages(took_ms, wanted, found)
 
 
 def _percentile(values: Sequence[float], q: int) -> float | None:

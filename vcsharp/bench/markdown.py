@@ -10,6 +10,7 @@ from vcsharp.bench.words import circumstances_line, machine_lines, notes, rate_c
 
 TITLES = {
     "networks": "Networks, one frame after the other",
+    "gpu": "Networks on the GPU, three frames under way",
     "pipeline": "Whole pipeline, memory to null",
     "peers": "Others' sharpeners on the same frames, luma only",
     "cameras": "Several cameras at once, engines sharing the cores",

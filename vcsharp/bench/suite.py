@@ -12,21 +12,25 @@ from vcsharp.bench.contender import Contender, NotHereError, Subject
 from vcsharp.bench.frames import FULL_RANGE, pictures
 from vcsharp.bench.gpu import WAYS as COPY_WAYS
 from vcsharp.bench.gpu import GpuCopies, GpuProducts
+from vcsharp.bench.gpunetworks import MODES, GpuNetwork
 from vcsharp.bench.networks import WAYS, Network, make_engine
 from vcsharp.bench.peers import FILTERS, LinkedFilter, OpenCvUnsharp, ProgramFilter
 from vcsharp.bench.pipelines import Pipelines
 from vcsharp.catalogue import Model
-from vcsharp.engine.worker import NO_MODEL, choose
+from vcsharp.engine.worker import NO_MODEL, choose, has_nvidia
 from vcsharp.errors import BackendUnavailableError
 from vcsharp.frame import Frame
 from vcsharp.pipeline import Sharpener
 
-GROUPS = ("ceilings", "networks", "pipeline", "peers", "cameras")
+GROUPS = ("ceilings", "networks", "gpu", "pipeline", "peers", "cameras")
 HD = (1920, 1080)
-SIZES = (HD, (1280, 720), (640, 480))
+VGA = (640, 480)
+SIZES = (HD, (1280, 720), VGA)
 LARGEST = (3840, 2160)
 """The cheapest network is measured here too, for the cost by size."""
 CAMERAS = (1, 2, 4)
+PLANES = 4
+"""Small pictures that go through a GPU as one batch."""
 SQUARISH = (1280, 960)
 """A 4:3 camera, which has to be scaled and letterboxed."""
 
@@ -51,11 +55,13 @@ def contenders(models: Sequence[Model], choice: Choice, cores: int) -> list[Cont
     makers: dict[str, Callable[[], list[Contender]]] = {
         "ceilings": partial(_ceilings, cores),
         "networks": partial(_networks, models, choice),
+        "gpu": partial(_gpu, models, choice),
         "pipeline": partial(_pipelines, models, choice),
         "peers": _peers,
         "cameras": partial(_cameras, models),
     }
-    wanted = set(choice.groups) | ({"ceilings"} if "networks" in choice.groups else set())
+    wanted = set(choice.groups)
+    wanted |= {"ceilings"} if wanted & {"networks", "gpu"} else set()
     return [one for group, make in makers.items() if group in wanted for one in make()]
 
 
@@ -76,6 +82,19 @@ def _networks(models: Sequence[Model], choice: Choice) -> list[Contender]:
     if models and not choice.quick:
         found.append(Network(models[0], WAYS[0], LARGEST))
     return found
+
+
+def _gpu(models: Sequence[Model], choice: Choice) -> list[Contender]:
+    """Nothing without a GPU: `networks` says already that there is none.
+
+    What has to be compiled comes last: where that takes too long, it is left out.
+    """
+    if not has_nvidia():
+        return []
+    modes = MODES[:1] if choice.quick else MODES
+    found: list[Contender] = [GpuNetwork(model, mode, HD) for mode in modes for model in models]
+    batches = [GpuNetwork(model, MODES[0], VGA, planes=PLANES) for model in models[:1]]
+    return [*batches, *found]
 
 
 def _pipelines(models: Sequence[Model], choice: Choice) -> list[Contender]:

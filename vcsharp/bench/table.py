@@ -27,6 +27,7 @@ def tables(found: Outcome, console: Console) -> RenderableType:
         parts.append(_ceilings(found.ceilings, bars))
     titles = {
         "networks": "networks, one frame after the other",
+        "gpu": "networks on the GPU, three frames under way",
         "pipeline": "whole pipeline, memory to null",
         "peers": "others' sharpeners on the same frames, luma only",
         "cameras": "several cameras at once, engines sharing the cores",

@@ -80,6 +80,7 @@ def notes(found: Outcome) -> list[str]:
     measured, what failed.
     """
     lines = [end_to_end_line(found, row) for row in found.of("pipeline") if row.model and row.fps]
+    lines += [stage_line(row) for row in found.of("gpu") if row.stages]
     lines += [linear_line(one) for one in found.linear]
     lines += [line for line in [live_line(found)] if line]
     for why, what in found.absent.items():
@@ -108,6 +109,19 @@ def end_to_end_line(found: Outcome, row: Row) -> str:
         f"{line}; the network alone at {network.ceiling_percent:.0f} % of the "
         f"{row.precision} matrix rate, {_whole(network.cpu_ceiling_percent)} % by CPU time"
     )
+
+
+def stage_line(row: Row) -> str:
+    """`nano fp16 torch cuda graph at 1920x1080: upload 0.04 ms (90 % of its limit), ...; ...`."""
+    parts = [
+        f"{stage.name} {number(stage.ms)} ms"
+        + ("" if stage.percent is None else f" ({stage.percent:.0f} % of its limit)")
+        for stage in row.stages
+    ]
+    line = f"{row.name} at {size_words(row.size)}: {', '.join(parts)}"
+    if row.roofline_percent is None:
+        return line
+    return f"{line}; {row.roofline_percent:.0f} % of what its slowest stage allows"
 
 
 def linear_line(one: Linear) -> str:

@@ -31,6 +31,8 @@ slows all of them down. Medians of the rounds are shown.
   ceilings   the machine's own limits: int8 and fp32 matrix products, memory
              copies; on one thread, on all, and on a GPU if there is one
   networks   each network on each backend, at 1080p, 720p and 480p
+  gpu        each network on a GPU with three frames under way, for each way to
+             launch the work; what upload, compute and download take
   pipeline   the whole way of a frame from memory to nowhere, without a network
              and with each; latency at 30 fps
   peers      FFmpeg's cas and unsharp, OpenCV's unsharp, on the same frames

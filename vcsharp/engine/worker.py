@@ -146,12 +146,13 @@ class Engine:
 
         Several small pictures fill a GPU that one of them leaves half empty.
         """
-        outs = [luma.copy() for luma in lumas]
-        if strength != 0 and outs:
-            height, width = outs[0].shape
-            plan = self.plan(width, height)
-            planes = [_padded(luma, plan.width, plan.height) for luma in lumas]
-            self._backend.collect(self._backend.submit(planes, plan, strength), outs)
+        if strength == 0 or not lumas:
+            return [luma.copy() for luma in lumas]
+        outs = [np.empty_like(luma) for luma in lumas]
+        height, width = outs[0].shape
+        plan = self.plan(width, height)
+        planes = [_padded(luma, plan.width, plan.height) for luma in lumas]
+        self._backend.collect(self._backend.submit(planes, plan, strength), outs)
         return outs
 
     def sharpen_luma(self, luma: Bytes, strength: float) -> Bytes:
