@@ -93,11 +93,9 @@ def recolored(frame: Frame, color: Color) -> Frame:
     """The same picture in another range and matrix."""
     if frame.color == color:
         return frame
-    if frame.color.matrix is not color.matrix:
-        frame = _rematrixed(frame, color.matrix)
-    if frame.color.range is not color.range:
-        frame = _reranged(frame, color.range)
-    return frame
+    if frame.color.matrix is color.matrix:
+        return _reranged(frame, color.range)
+    return _rematrixed(frame, color)
 
 
 def _reranged(frame: Frame, to: ColorRange) -> Frame:
@@ -110,38 +108,47 @@ def _reranged(frame: Frame, to: ColorRange) -> Frame:
 @lru_cache(maxsize=2)
 def _tables(to: ColorRange) -> tuple[Bytes, Bytes, Bytes]:
     """Look-up tables for Y, Cb and Cr."""
+    old = next(other for other in ColorRange if other is not to)
+    luma_gain, luma_offset, chroma_gain = _gains(old, to)
     levels = np.arange(256)
-    if to is ColorRange.LIMITED:
-        luma, chroma = 16 + levels * 219 / 255, 128 + (levels - 128) * 224 / 255
-    else:
-        luma, chroma = (levels - 16) * 255 / 219, 128 + (levels - 128) * 255 / 224
+    luma, chroma = luma_gain * levels + luma_offset, 128 + chroma_gain * (levels - 128)
     tables = [np.clip(np.rint(values), 0, 255).astype(np.uint8) for values in (luma, chroma)]
     return tables[0], tables[1], tables[1]
 
 
-def _rematrixed(frame: Frame, to: ColorMatrix) -> Frame:
-    matrix = _matrix(frame.color.matrix, to)
-    # Full-range luma and chroma have equal steps; in limited range luma's are 219/224 as many.
-    luma_steps = 1.0 if frame.color.range is ColorRange.FULL else 219 / 224
-    result = frame.blank_copy().replaced(color=Color(frame.color.range, to))
-    chroma_height, chroma_width = frame.u.shape
-    small = _floats(chroma_height, chroma_width)
-    luma, cb, cr = ((row[1], row[2], -128 * (row[1] + row[2])) for row in matrix)
-    cv2.addWeighted(
-        frame.u,
-        luma_steps * luma[0],
-        frame.v,
-        luma_steps * luma[1],
-        luma_steps * luma[2],
-        dst=small,
-        dtype=cv2.CV_32F,
-    )
-    change = _floats(frame.height, frame.width)
-    cv2.resize(small, (frame.width, frame.height), dst=change, interpolation=cv2.INTER_LINEAR)
-    cv2.add(frame.y, change, dst=result.y, dtype=cv2.CV_8U)  # rounds, and cuts off at 0 and 255
-    for target, (of_cb, of_cr, offset) in ((result.u, cb), (result.v, cr)):
-        cv2.addWeighted(frame.u, of_cb, frame.v, of_cr, 128 + offset, dst=target)
+def _rematrixed(frame: Frame, to: Color) -> Frame:
+    """Another matrix, and maybe another range, in one go: each sample is rounded once."""
+    matrix = _matrix(frame.color.matrix, to.matrix)
+    luma_gain, luma_offset, chroma_gain = _gains(frame.color.range, to.range)
+    result = frame.blank_copy().replaced(color=to)
+    change = _luma_change(frame, matrix[0] * (_STEPS[to.range][0] / _STEPS[frame.color.range][1]))
+    # Rounds, and cuts off at 0 and 255.
+    cv2.addWeighted(frame.y, luma_gain, change, 1.0, luma_offset, dst=result.y, dtype=cv2.CV_8U)
+    for target, row in ((result.u, matrix[1]), (result.v, matrix[2])):
+        of_cb, of_cr = chroma_gain * row[1], chroma_gain * row[2]
+        cv2.addWeighted(frame.u, of_cb, frame.v, of_cr, 128 * (1 - of_cb - of_cr), dst=target)
     return result
+
+
+def _luma_change(frame: Frame, row: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What chroma adds to luma, in its new steps: computed at chroma's size, spread bilinearly."""
+    _, of_cb, of_cr = row
+    small, change = _floats(*frame.u.shape), _floats(frame.height, frame.width)
+    offset = -128 * (of_cb + of_cr)
+    cv2.addWeighted(frame.u, of_cb, frame.v, of_cr, offset, dst=small, dtype=cv2.CV_32F)
+    cv2.resize(small, (frame.width, frame.height), dst=change, interpolation=cv2.INTER_LINEAR)
+    return change
+
+
+_STEPS = {ColorRange.FULL: (255, 255), ColorRange.LIMITED: (219, 224)}
+"""Of luma from black to white, and of chroma from end to end."""
+_BLACK = {ColorRange.FULL: 0, ColorRange.LIMITED: 16}
+
+
+def _gains(old: ColorRange, new: ColorRange) -> tuple[float, float, float]:
+    """Luma's gain and offset, and chroma's gain around 128."""
+    luma = _STEPS[new][0] / _STEPS[old][0]
+    return luma, _BLACK[new] - luma * _BLACK[old], _STEPS[new][1] / _STEPS[old][1]
 
 
 def _floats(height: int, width: int) -> NDArray[np.float32]:

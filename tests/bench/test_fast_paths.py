@@ -114,19 +114,35 @@ def _range(size: Size) -> Ways:
 @path("matrix: BT.709 to BT.601, luma's change at chroma's size")
 def _matrix(size: Size) -> Ways:
     frame = picture(size, color=Color(ColorRange.FULL, ColorMatrix.BT709))
-    old, new = (rgb_to_ycc(matrix) for matrix in (ColorMatrix.BT709, ColorMatrix.BT601))
 
     def plain() -> Bytes:
-        """All three channels at full size through RGB; chroma at its own."""
-        through_rgb = new @ np.linalg.inv(old)
-        cb, cr = (plane.astype(np.float64) - 128 for plane in (frame.u, frame.v))
-        wide = [frame.y.astype(np.float64), *(enlarged(plane, *size) for plane in (cb, cr))]
-        luma = np.tensordot(through_rgb, np.stack(wide), 1)[0]
-        grey = np.zeros_like(cb)
-        chroma = np.tensordot(through_rgb, np.stack([grey, cb, cr]), 1)[1:] + 128
-        return joined(rounded(luma), *map(rounded, chroma))
+        return joined(*map(rounded, _through_rgb(frame)))
 
     return Ways(lambda: recolored(frame, Color(ColorRange.FULL)).data, plain, within=1)
+
+
+@path("matrix and range in one: full BT.709 to limited BT.601")
+def _both(size: Size) -> Ways:
+    frame = picture(size, color=Color(ColorRange.FULL, ColorMatrix.BT709))
+
+    def plain() -> Bytes:
+        luma, *chroma = _through_rgb(frame)
+        limited = [128 + (plane - 128) * 224 / 255 for plane in chroma]
+        return joined(rounded(16 + luma * 219 / 255), *map(rounded, limited))
+
+    return Ways(lambda: recolored(frame, LIMITED_601).data, plain, within=1)
+
+
+def _through_rgb(frame: Frame) -> tuple[Any, Any, Any]:
+    """BT.709 to BT.601: all three channels at full size through RGB; chroma at its own."""
+    old, new = (rgb_to_ycc(matrix) for matrix in (ColorMatrix.BT709, ColorMatrix.BT601))
+    through_rgb = new @ np.linalg.inv(old)
+    cb, cr = (plane.astype(np.float64) - 128 for plane in (frame.u, frame.v))
+    size = frame.width, frame.height
+    wide = [frame.y.astype(np.float64), *(enlarged(plane, *size) for plane in (cb, cr))]
+    luma = np.tensordot(through_rgb, np.stack(wide), 1)[0]
+    small = np.tensordot(through_rgb, np.stack([np.zeros_like(cb), cb, cr]), 1) + 128
+    return luma, small[1], small[2]
 
 
 @path("fit: a 4:3 picture enlarged and letterboxed")

@@ -107,7 +107,7 @@ def test_colour_conversion_equals_the_slow_way_through_rgb(old, new):
         result = recolored(frame, new)
         expected = slow_conversion(frame, new)
         got = np.stack([result.y[::2, ::2], result.u, result.v]).astype(float)
-        assert np.abs(got - expected).max() <= 2
+        assert np.abs(got - expected).max() <= 1
         assert result.color == new
 
 
