@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -16,56 +17,6 @@ import pytest
 from .process import ask, command, environment, runtime_folder, started, vcsharp, wait_for_state
 
 LIVE = ("--source", "demo", "--sink", "preview", "--size", "320x180", "--open-browser", "no")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    config = tmp_path / "config" / "vcsharp"
-    config.mkdir(parents=True, mode=0o700)
-    (config / "config.toml").write_text("strength = 0.5\n")
-    with started(tmp_path, *LIVE) as (process, _):
-        wait_for_state(tmp_path, lambda now: now["figures"]["frames_out"] > 5)
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-    assert not (runtime_folder(tmp_path) / "vcsharp" / "default.sock").exists()
-
-
-def test_it_is_steered_by_its_socket(run: subprocess.Popen[str], tmp_path: Path) -> None:
-    socket_file = runtime_folder(tmp_path) / "vcsharp" / "default.sock"
-    assert stat.S_IMODE(socket_file.stat().st_mode) & 0o077 == 0
-    state = ask(tmp_path, "PATCH", "/api/options", {"strength": 1.7, "compare": "side"})
-    assert (state["options"]["strength"], state["options"]["compare"]) == (1.7, "side")
-    ask(tmp_path, "POST", "/api/pause")
-    wait_for_state(tmp_path, lambda now: now["source"]["state"] == "paused")
-    released = wait_for_state(tmp_path, lambda now: now["engine"]["state"] == "released")
-    assert released["paused"]
-    ask(tmp_path, "POST", "/api/resume")
-    before = released["figures"]["frames_out"]
-    back = wait_for_state(tmp_path, lambda now: now["figures"]["frames_out"] > before + 5)
-    assert back["source"]["state"] == "live"
-    assert run.poll() is None
-
-
-def test_a_changed_settings_file_is_read_again(run: subprocess.Popen[str], tmp_path: Path) -> None:
-    config = tmp_path / "config" / "vcsharp" / "config.toml"
-    config.write_text("strength = 1.25\nfps = 20.0\n")
-    run.send_signal(signal.SIGHUP)
-    wait_for_state(tmp_path, lambda now: now["options"]["strength"] == 1.25)
-    config.write_text("strength = 99\n")
-    run.send_signal(signal.SIGHUP)
-    state = wait_for_state(tmp_path, lambda now: bool(now["faults"]))
-    assert "strength" in state["faults"][0]["what"]
-    assert state["options"]["strength"] == 1.25
-
-
-def test_a_second_run_of_the_same_name_does_its_job_without_the_socket(
-    run: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    status, text = vcsharp(tmp_path, "--source", "demo", "--sink", "null", "--frames", "3")
-    assert status == 0
-    assert "--instance" in text
-    assert ask(tmp_path, "GET", "/api/state")["pid"] == run.pid
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs UNIX sockets")
@@ -120,3 +71,61 @@ def test_a_conversion_can_be_watched_but_not_led_astray(tmp_path: Path) -> None:
         assert not ask(tmp_path, "GET", "/api/state")["paused"]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+
+
+class Run(NamedTuple):
+    folder: Path
+    process: subprocess.Popen[str]
+
+    def configure(self, text: str) -> None:
+        (self.folder / "config" / "vcsharp" / "config.toml").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One for all tests that steer, for it takes seconds; they stand last, for it is busy."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config" / "vcsharp").mkdir(parents=True, mode=0o700)
+    (folder / "config" / "vcsharp" / "config.toml").write_text("strength = 0.5\n")
+    with started(folder, *LIVE) as (process, _):
+        first = wait_for_state(folder, lambda now: now["figures"]["frames_out"] > 5)
+        assert first["options"]["strength"] == 0.5
+        yield Run(folder, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert not (runtime_folder(folder) / "vcsharp" / "default.sock").exists()
+
+
+def test_it_is_steered_by_its_socket(run: Run) -> None:
+    socket_file = runtime_folder(run.folder) / "vcsharp" / "default.sock"
+    assert stat.S_IMODE(socket_file.stat().st_mode) & 0o077 == 0
+    state = ask(run.folder, "PATCH", "/api/options", {"strength": 1.7, "compare": "side"})
+    assert (state["options"]["strength"], state["options"]["compare"]) == (1.7, "side")
+    ask(run.folder, "POST", "/api/pause")
+    wait_for_state(run.folder, lambda now: now["source"]["state"] == "paused")
+    released = wait_for_state(run.folder, lambda now: now["engine"]["state"] == "released")
+    assert released["paused"]
+    ask(run.folder, "POST", "/api/resume")
+    before = released["figures"]["frames_out"]
+    back = wait_for_state(run.folder, lambda now: now["figures"]["frames_out"] > before + 5)
+    assert back["source"]["state"] == "live"
+    assert run.process.poll() is None
+
+
+def test_a_changed_settings_file_is_read_again(run: Run) -> None:
+    run.configure("strength = 1.25\nfps = 20.0\n")
+    run.process.send_signal(signal.SIGHUP)
+    wait_for_state(run.folder, lambda now: now["options"]["strength"] == 1.25)
+    run.configure("strength = 99\n")
+    run.process.send_signal(signal.SIGHUP)
+    state = wait_for_state(run.folder, lambda now: bool(now["faults"]))
+    assert "strength" in state["faults"][0]["what"]
+    assert state["options"]["strength"] == 1.25
+    run.configure("strength = 1.25\n")  # the next test reads it too
+
+
+def test_a_second_run_of_the_same_name_does_its_job_without_the_socket(run: Run) -> None:
+    status, text = vcsharp(run.folder, "--source", "demo", "--sink", "null", "--frames", "3")
+    assert status == 0
+    assert "--instance" in text
+    assert ask(run.folder, "GET", "/api/state")["pid"] == run.process.pid

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,41 +26,83 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 LONG_MS = 90_000
 SIZE = (320, 180)
+FIRST = {
+    "source": "demo",
+    "model": "nano",
+    "strength": 1.0,
+    "compare": "off",
+    "overlay": "preview",
+}
+"""The options of a run that nobody changed."""
 
 
 class Run:
     """A run of the demo scene with its page open."""
 
-    def __init__(self, tmp_path: Path, page: Page, process: subprocess.Popen[str]) -> None:
-        self.tmp_path, self.page, self._process = tmp_path, page, process
-        self._stopped = False
+    def __init__(self, folder: Path, page: Page, process: subprocess.Popen[str]) -> None:
+        self.folder, self.page, self._process = folder, page, process
 
     def stop(self) -> None:
         """Asks it to end, once: a second time would force it."""
-        if not self._stopped:
-            self._process.terminate()
-        self._stopped = True
+        self._process.terminate()
         assert self._process.wait(60) == 0
 
     def until(self, **options: Any) -> None:
         """Until the run's own options are as wanted."""
         wait_for_state(
-            self.tmp_path,
+            self.folder,
             lambda state: all(state["options"][name] == value for name, value in options.items()),
         )
 
 
-@pytest.fixture
-def run(browser: Browser, tmp_path: Path) -> Iterator[Run]:
+@contextmanager
+def started_run(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The program and the address of its page."""
     arguments = ("--source", "demo", "--sink", "preview", "--size", "320x180", "--fps", "10")
-    with started(tmp_path, *arguments, "--open-browser", "no") as (process, line):
+    with started(folder, *arguments, "--open-browser", "no") as (process, line):
         found = re.search(r"http://\S+", line)
         assert found is not None
-        page = open_page(browser, found[0])
-        made = Run(tmp_path, page, process)
-        yield made
+        yield process, found[0]
+
+
+@pytest.fixture(scope="module")
+def one_run(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, subprocess.Popen[str], str]]:
+    """A run that all tests steer, for it takes seconds to start one."""
+    folder = tmp_path_factory.mktemp("run")
+    with started_run(folder) as (process, url):
+        yield folder, process, url
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+@pytest.fixture
+def run(browser: Browser, one_run: tuple[Path, subprocess.Popen[str], str]) -> Iterator[Run]:
+    """The run as it was at first, before a page of this test's own."""
+    folder, process, url = one_run
+    ask(folder, "POST", "/api/resume")
+    first = ask(folder, "PATCH", "/api/options", FIRST)["options"]
+    assert {name: first[name] for name in FIRST} == FIRST
+    page = open_page(browser, url)
+    yield Run(folder, page, process)
+    page.context.close()
+
+
+@pytest.fixture
+def own_run(browser: Browser, tmp_path: Path) -> Iterator[Run]:
+    """One that the test may end."""
+    with started_run(tmp_path) as (process, url):
+        page = open_page(browser, url)
+        yield Run(tmp_path, page, process)
         page.context.close()
-        made.stop()
+
+
+def test_the_end_of_the_run_is_told(own_run):
+    """First, so that it need not share the machine with the run of the others."""
+    own_run.stop()
+    expect(own_run.page.locator("#status")).to_have_text("No answer", timeout=LONG_MS)
+    expect(own_run.page.locator("#notice")).not_to_be_empty()
 
 
 def test_every_control_steers_the_run(run):
@@ -89,17 +132,17 @@ def test_every_control_steers_the_run(run):
 
     switch = page.get_by_role("switch", name="Camera")
     switch.click()
-    wait_for_state(run.tmp_path, lambda state: state["source"]["state"] == "paused")
+    wait_for_state(run.folder, lambda state: state["source"]["state"] == "paused")
     expect(page.locator("#status")).to_have_text("Paused", timeout=LONG_MS)
     expect(page.locator("#parts li").nth(0)).to_contain_text("is off: paused", timeout=LONG_MS)
     switch.click()
-    wait_for_state(run.tmp_path, lambda state: state["source"]["state"] == "live")
+    wait_for_state(run.folder, lambda state: state["source"]["state"] == "live")
     expect(page.locator("#status")).to_have_text("Live", timeout=LONG_MS)
     assert asked == {"127.0.0.1"}
 
 
 def test_a_video_file_is_taken_and_the_demo_after_it(run):
-    page, clip = run.page, run.tmp_path / "clip.mkv"
+    page, clip = run.page, run.folder / "clip.mkv"
     write_clip(clip)
     page.get_by_role("textbox", name="Network camera or video file").fill(str(clip))
     page.get_by_role("button", name="Use this address").click()
@@ -121,7 +164,7 @@ def test_what_the_run_refuses_is_told_at_the_control(run):
 
 
 def test_the_settings_file_is_read_again(run):
-    page, folder = run.page, run.tmp_path / "config" / "vcsharp"
+    page, folder = run.page, run.folder / "config" / "vcsharp"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text('strength = 0.5\nrtsp_transport = "udp"\n')
     page.get_by_role("button", name="Read settings again").click()
@@ -146,7 +189,7 @@ def test_a_picture_is_saved_in_the_size_that_is_sent(run):
 def test_a_run_that_stops_answering_and_comes_back_is_followed(run):
     """Held back by the system, as in a machine that sleeps."""
     page = run.page
-    process_id = ask(run.tmp_path, "GET", "/api/state")["pid"]
+    process_id = ask(run.folder, "GET", "/api/state")["pid"]
     os.kill(process_id, signal.SIGSTOP)
     try:
         expect(page.locator("#status")).to_have_text("No answer", timeout=LONG_MS)
@@ -155,12 +198,6 @@ def test_a_run_that_stops_answering_and_comes_back_is_followed(run):
     expect(page.locator("#status")).to_have_text("Live", timeout=LONG_MS)
     expect(page.locator("#notice")).to_be_empty(timeout=LONG_MS)
     wait_for_sequence(page, sequence(page) + 2)
-
-
-def test_the_end_of_the_run_is_told(run):
-    run.stop()
-    expect(run.page.locator("#status")).to_have_text("No answer", timeout=LONG_MS)
-    expect(run.page.locator("#notice")).not_to_be_empty()
 
 
 def write_clip(path: Path) -> None:
