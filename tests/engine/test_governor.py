@@ -126,6 +126,16 @@ def test_one_second_near_the_limit_is_nothing_and_two_are_too_many():
     assert Governor(STEPS, NANO).decide(0, late)
 
 
+def test_what_the_rest_of_the_program_takes_does_not_grow_with_the_tiles():
+    """Under a limit of 22 %, of which decoding takes 12 and the whole picture would take 16."""
+    subject = Governor(STEPS, ONE, 0.22)
+    for now_s in range(120):
+        tiles = 12 * subject.step.share
+        engine_cpu = 0.16 * tiles / 12
+        subject.decide(now_s, Load(5.0, 40.0, 0.12 + engine_cpu, engine_cpu))
+    assert subject.step == STEPS[FOUR]  # six tiles would be 20 %: above 90 % of the limit
+
+
 def test_causes_are_told():
     for load, limit, cause in [
         (Load(50, 40, 0.1), 1.0, "rate"),

@@ -65,6 +65,18 @@ def test_the_load_tells_time_rate_and_share_of_the_machine():
     assert load.cpu == pytest.approx(2 * 30 / PERIOD_MS / 4, rel=0.01)
 
 
+def test_the_engines_part_of_the_load_is_its_lanes_time():
+    clock = Clock()
+    meter = clock.meter(cores=4)
+    for number in range(50):
+        clock.now_s += PERIOD_MS / 1e3
+        clock.cpu_s += 0.1
+        meter.frame(frame_at(number), 0.01, lanes=3)
+    load = meter.load(1.0)
+    assert load is not None
+    assert load.engine_cpu == pytest.approx(3 * 10 / PERIOD_MS / 4)
+
+
 def test_frames_that_were_dropped_do_not_make_the_source_slower():
     clock = Clock()
     load = fed(clock, clock.meter(), 20, 90, every=3)

@@ -79,6 +79,8 @@ class Load:
     """A frame's time at the source's rate."""
     cpu: float
     """Of all cores, by this process, 0..1."""
+    engine_cpu: float = 1.0
+    """The engine's part of that, at most; the rest (reading, decoding, output) stays as it is."""
 
 
 Cause = Literal["rate", "cpu", "room"]
@@ -207,9 +209,21 @@ class Governor:
         there, here = self._steps[index], self.step
         work = there.cost / here.cost
         in_time = (there.time / here.time if by_rounds else work) * load.p95_ms
-        in_limit = self._cpu_limit >= 1 or work * load.cpu <= of_limit * self._cpu_limit
-        return in_time <= of_period * load.period_ms and in_limit
+        if in_time > of_period * load.period_ms:
+            return False
+        return self._cpu_limit >= 1 or _cpu_at(work, load) <= of_limit * self._cpu_limit
 
     def _go(self, index: int, now_s: float, cause: Cause) -> Decision:
         self._at, self._changed_s, self._near = index, now_s, False
         return Decision(self.step, cause)
+
+
+def _cpu_at(work: float, load: Load) -> float:
+    """Of all cores, with so many times the work.
+
+    On the way down all is taken to shrink, so that no step too many is gone; one too few is
+    noticed a second later.
+    """
+    if work <= 1:
+        return work * load.cpu
+    return load.cpu + (work - 1) * min(load.cpu, load.engine_cpu)

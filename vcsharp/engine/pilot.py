@@ -41,15 +41,17 @@ class LoadMeter:
         self._from_s = self.clock() + grace_s
         self._cpu_s = self._cpu()
         self._took_ms: list[float] = []
+        self._worked_s = 0.0
         self._first: Frame | None = None
         self._source_ms = 0.0
 
-    def frame(self, frame: Frame, took_s: float) -> None:
-        """`frame` was `took_s` in the engine."""
+    def frame(self, frame: Frame, took_s: float, lanes: int = 1) -> None:
+        """`frame` was `took_s` in the engine, which worked on `lanes` tiles at once."""
         if self.clock() < self._from_s:
             self._cpu_s = self._cpu()
             return
         self._took_ms.append(1e3 * took_s)
+        self._worked_s += took_s * lanes
         first = self._first = self._first or frame
         # Frames that were dropped on the way here leave gaps in the numbers.
         count = frame.sequence - first.sequence
@@ -66,6 +68,7 @@ class LoadMeter:
             p95_ms=float(np.percentile(self._took_ms, 95)),
             period_ms=max(sink_period_ms, self._source_ms),
             cpu=(self._cpu() - self._cpu_s) / span_s / self._cores,
+            engine_cpu=self._worked_s / span_s / self._cores,
         )
 
 
@@ -139,7 +142,8 @@ class Pilot:
         if sharing != self._sharing:
             self._sharing = sharing
             governor.reshape(ladder(self._students, sharing))
-        self._meter.frame(frame, took_s)
+        tiles = max(1, round(self.share * sharing.tiles))
+        self._meter.frame(frame, took_s, min(sharing.lanes, tiles))
         load = self._meter.load(1e3 * self.period_s)
         if load is None:
             return
