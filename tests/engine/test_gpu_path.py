@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from vcsharp.engine.torch_cuda import DEPTH, TorchBackend
 from vcsharp.engine.worker import Engine
 from vcsharp.errors import BackendError
 from vcsharp.frame import Bytes
+from vcsharp.nets.plain import PlainStudent
 
 from .conftest import random_net, slow_fp32
 from .gpu_rig import DEVICES, noise_frames, side_by_side
@@ -268,8 +270,23 @@ def test_stage_times_are_kept_where_asked_for(random_model, device: str) -> None
     assert stages.download_ms >= 0
 
 
-def test_exactness_leaves_pytorchs_own_settings_alone(random_model) -> None:
-    before = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+def test_kernels_are_tried_out_only_while_a_shape_is_prepared(random_model, monkeypatch) -> None:
+    seen: list[bool] = []
+    trunk = PlainStudent.trunk
+
+    def watched(self, x):
+        seen.append(torch.backends.cudnn.benchmark)
+        return trunk(self, x)
+
+    monkeypatch.setattr(PlainStudent, "trunk", watched)
+    with Engine(TorchBackend(random_model, "fp16", "cpu", 0, mode="eager"), random_model) as engine:
+        seen.clear()
+        engine._backend.prepare(engine.plan(128, 64), 1)
+        engine.sharpen_luma(noise(64, 128), 1.0)
+    assert seen == [True, False]
+
+
+def test_fp32_is_not_done_in_ten_bits(random_model) -> None:
     with prepared(random_model, "fp32", "cpu", 64, 64):
-        pass
-    assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32) == before
+        cudnn: Any = torch.backends.cudnn
+        assert cudnn.conv.fp32_precision == "ieee"

@@ -97,7 +97,9 @@ class TorchBackend:
         self._timed, self._hung = timed, False
         student = load_student(model)
         try:
-            with translated(device), _exact():
+            with translated(device):
+                if precision == "fp32":
+                    _forgo_tf32()
                 network = ByteNetwork(student, DTYPES[precision], self._device.kind)
                 _try_out(network, self._device)
                 self._upload, self._compute, self._download = _streams(self._device)
@@ -108,7 +110,7 @@ class TorchBackend:
 
     def prepare(self, plan: Plan, planes: int) -> None:
         """See `StreamingBackend.prepare`. Other plans go the plain way, cut by the host."""
-        with translated(self.device), _exact(tuned=True):
+        with translated(self.device), _tuned():
             self._programs.prepare(plan, planes)
             self._device.synchronize()
 
@@ -119,7 +121,7 @@ class TorchBackend:
     def submit(self, planes: Sequence[Bytes], plan: Plan, strength: float) -> Ticket:
         """See `StreamingBackend.submit`."""
         count, tiles = len(planes), len(planes) * len(plan.tiles)
-        with translated(self.device), _exact():
+        with translated(self.device):
             whole = self._programs.knows(plan, count)
             if whole:
                 slot = self._ring.take((count, plan.height, plan.width))
@@ -191,13 +193,26 @@ class TorchBackend:
 
 
 @contextmanager
-def _exact(*, tuned: bool = False) -> Iterator[None]:
-    """Without the ten-bit products that stand in for fp32 ones otherwise.
-
-    `tuned` lets cuDNN try its kernels out, which takes a while for every new shape.
-    """
-    with torch.backends.cudnn.flags(enabled=True, benchmark=tuned, allow_tf32=False):
+def _tuned() -> Iterator[None]:
+    """Lets cuDNN try its kernels out, which takes a while for every new shape."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
         yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def _forgo_tf32() -> None:
+    """Else ten-bit products stand in for fp32's on a GPU. For the whole process.
+
+    PyTorch 2.9 and newer warn of the older switch, and refuse a mixture of both.
+    """
+    conv = getattr(torch.backends.cudnn, "conv", None)
+    if conv is None:
+        torch.backends.cudnn.allow_tf32 = False
+    else:
+        conv.fp32_precision = "ieee"
 
 
 def _try_out(network: ByteNetwork, device: Device) -> None:

@@ -73,6 +73,8 @@ class WholeFrames(Program):
         device.synchronize()  # the tables were copied on another stream
         if mode.endswith("graph"):
             self._launch = device.capture(stream, self._from_fixed)
+        else:
+            stream.do(self._tried)
 
     def run(self, source: Tensor, target: Tensor, strength: float) -> None:
         """See `Program.run`. A graph reads from a fixed place, so the planes are copied there."""
@@ -83,6 +85,10 @@ class WholeFrames(Program):
             self._source.copy_(source.view(-1))
             result = self._launch()
         target.view(-1).copy_(result)
+
+    def _tried(self) -> None:
+        """Once, so that the compiler and the choice of kernels do not wait for the first frame."""
+        self._from_fixed()
 
     def _from_fixed(self) -> Tensor:
         return self._sharpen(self._source, self._scale)
