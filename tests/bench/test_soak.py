@@ -50,6 +50,8 @@ def test_memory_that_grows_by_six_mebibytes_is_found():
 def test_a_delay_that_grows_is_found():
     slowing = [replace(s, p95_ms=s.p95_ms + s.at_s / 1000) for s in an_hour()]
     assert failing(slowing) == ["latency p95_ms, last less first, ms"]
+    quicker = [replace(s, p95_ms=s.p95_ms - s.at_s / 1000) for s in an_hour()]
+    assert failing(quicker) == []
 
 
 @pytest.mark.parametrize("rate", [30.001, 29.999])
