@@ -67,6 +67,26 @@ def test_amplitude_asks_for_detail_and_not_for_its_place(pair):
     assert (losses.amplitude(shifted, b) < losses.amplitude(flat, b) / 2).all()
 
 
+def test_crispness_is_the_missing_share_of_the_mean_absolute_laplacian(pair):
+    def energy(picture: np.ndarray) -> np.ndarray:
+        p = picture.astype(np.float64)
+        around = p[..., :-2, 1:-1] + p[..., 2:, 1:-1] + p[..., 1:-1, :-2] + p[..., 1:-1, 2:]
+        return _mean(abs(around - 4 * p[..., 1:-1, 1:-1]))
+
+    soft, sharp = (0.5 + 0.3 * (pair[0] - 0.5)), pair[1]
+    a, b = _arrays((soft, sharp))
+    lack = 1 - (energy(a) + 0.02) / (energy(b) + 0.02)
+    assert (lack > 0.2).all()
+    _same(losses.crispness(soft, sharp), lack, 1e-4)
+    assert (losses.crispness(sharp, soft) == 0).all()
+
+
+def test_crispness_asks_for_next_to_nothing_where_the_truth_is_flat():
+    grey = torch.full((1, 1, 32, 32), 0.5)
+    grain = grey + torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(1)) / 1000
+    assert losses.crispness(grey, grain) < 0.2
+
+
 def test_edge_is_l1_of_the_sobel_gradients(pair):
     a, b = _arrays(pair)
     d = a - b

@@ -68,7 +68,11 @@ class LossSettings(Strict):
     """L1 between Sobel gradients."""
     amplitude: float = Field(0.0, ge=0, json_schema_extra=LATER)
     """L1 between the magnitudes of local spectra: as much fine detail as the truth has, wherever
-    exactly it lies. For crisp variants; costs fidelity.
+    exactly it lies. Lowers LPIPS; a high weight costs fidelity.
+    """
+    crispness: float = Field(0.0, ge=0, json_schema_extra=LATER)
+    """Share of the truth's high-frequency energy that is missing. Costs fidelity; a high weight
+    makes grain. For crisp variants.
     """
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""

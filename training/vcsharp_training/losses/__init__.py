@@ -15,7 +15,7 @@ from vcsharp_training.losses.distillation import (
 from vcsharp_training.losses.features import Perceptual, feature_distance
 from vcsharp_training.losses.luma import FLAT_EPSILON, flat, taught, total, weights
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier, l1, mse
-from vcsharp_training.losses.structure import amplitude, ms_ssim, ssim
+from vcsharp_training.losses.structure import amplitude, crispness, ms_ssim, ssim
 from vcsharp_training.teachers.gate import keeps as teacher_gate
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Perceptual",
     "amplitude",
     "charbonnier",
+    "crispness",
     "edge",
     "feature_distance",
     "flat",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier
-from vcsharp_training.losses.structure import amplitude
+from vcsharp_training.losses.structure import amplitude, crispness
 from vcsharp_training.recipe import LossSettings
 from vcsharp_training.teachers import gate
 
@@ -34,6 +34,8 @@ def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSetting
         loss = loss + settings.edge * edge(difference)
     if settings.amplitude:
         loss = loss + settings.amplitude * amplitude(source + residual, truth)
+    if settings.crispness:
+        loss = loss + settings.crispness * crispness(source + residual, truth)
     return (weights(source, truth, settings) * loss).mean()
 
 
