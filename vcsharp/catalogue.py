@@ -29,6 +29,8 @@ LARGEST_FILE_BYTES = 256 * 1024 * 1024
 """Of a model's weights. Larger ones could not keep up with a camera, and would fill the memory."""
 LARGEST_HALO_PX = 512
 
+TIERS = ("nano", "small", "base")
+"""What `auto` chooses from; variants of them (`small-crisp`) are for those who name them."""
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 Width = Annotated[int, Field(gt=0, le=1024)]
@@ -285,6 +287,11 @@ def every() -> list[Model]:
         for card_path in sorted(folder.glob("*/card.json")):
             _add(found, card_path.parent)
     return sorted(found.values(), key=lambda model: model.card.mac_per_px)
+
+
+def tiers() -> list[Model]:
+    """What `auto` chooses from, cheapest first."""
+    return [model for model in every() if model.card.name in TIERS]
 
 
 def _add(found: dict[str, Model], folder: Path) -> None:

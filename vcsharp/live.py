@@ -217,12 +217,7 @@ def make_engine(wish: RunSettings, model: str, device: str) -> Engine:
 
 def _tiers() -> tuple[list[Tier], str]:
     """The students that `auto` may take, and the one to begin with."""
-    shipped = catalogue.packaged_folder()
-    tiers = [
-        Tier(model.card.name, model.card.mac_per_px)
-        for model in catalogue.every()
-        if (shipped / model.card.name).is_dir()
-    ]
+    tiers = [Tier(model.card.name, model.card.mac_per_px) for model in catalogue.tiers()]
     return tiers, DEFAULT_MODEL
 
 

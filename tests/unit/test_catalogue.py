@@ -32,6 +32,16 @@ def test_every_shipped_model_is_whole(home):
             assert model.path(kind).is_file()
 
 
+def test_auto_chooses_from_tiers_and_not_from_variants(home):
+    card = json.loads((copied(home, "nano-crisp") / "card.json").read_text("utf-8"))
+    card["name"] = "nano-crisp"
+    (home / "nano-crisp" / "card.json").write_text(json.dumps(card), "utf-8")
+    names = [model.card.name for model in catalogue.every()]
+    assert "nano-crisp" in names
+    tiers = [model.card.name for model in catalogue.tiers()]
+    assert tiers == [name for name in ("nano", "small", "base") if name in names]
+
+
 def test_a_users_model_goes_before_the_packages(home):
     folder = copied(home)
     assert catalogue.find("nano").folder == folder
