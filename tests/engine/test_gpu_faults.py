@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass, field
 from math import ceil, log2
@@ -290,6 +291,25 @@ def test_a_real_gpu_without_memory_makes_do_with_smaller_batches(random_model) -
         del hog
     assert backend._programs.parts > 1
     assert worst(got, expected) <= 1
+
+
+def tensors() -> list[torch.Tensor]:
+    """All that are alive. `isinstance` would ask objects that warn when they are asked."""
+    gc.collect()
+    return [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_closing_gives_buffers_tables_and_weights_back(random_model, device: str) -> None:
+    before = {id(one) for one in tensors()}
+    backend = TorchBackend(random_model, "fp16", device, 0)
+    engine = Engine(backend, random_model, TILE_PX)
+    engine.warm_up(160, 90)
+    engine.process(noise_frames(1, 160, 90)[0])
+    engine.close()
+    engine.close()
+    left = [one for one in tensors() if id(one) not in before and one.device.type != "meta"]
+    assert sum(one.nbytes for one in left) < 100
 
 
 @pytest.mark.parametrize("device", DEVICES)

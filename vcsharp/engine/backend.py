@@ -14,11 +14,11 @@ class Backend(Protocol):
     """Runs a student on the tiles of one luma plane. Used by one thread at a time."""
 
     name: str
-    """`onnxruntime` or `torch`."""
+    """`onnxruntime`, `torch`, `tensorrt`."""
     device: str
     """`cpu`, `cuda:0`."""
     precision: str
-    """`int8`, `fp32`, `fp16`."""
+    """`int8`, `fp32`, `fp16`, `bf16`."""
 
     def sharpen(self, plane: Bytes, plan: Plan, strength: float, out: Bytes) -> None:
         """Writes the sharpened plane into `out`.

@@ -153,6 +153,7 @@ class TorchBackend:
             return
         with suppress(RuntimeError):
             self._device.synchronize()
+        self._ring.close()
         self._programs.close()
 
     def _queued(

@@ -232,9 +232,7 @@ def choose(
     found = catalogue.find(DEFAULT_MODEL if model == "auto" else model)
     setup = setups.remembered(found, precision, threads, tile_px)
     reasons: dict[str, None] = {}  # in order, each once
-    for candidate in _candidates(device, backend, precision):
-        if setup and candidate[:2] == ("cpu", "ort") and candidate[2] != setup.precision:
-            continue  # what was measured says nothing about GPUs
+    for candidate in _candidates(device, backend, precision, setup):
         try:
             engine = _engine(candidate, found, threads, tile_px, change_threshold, setup)
         except BackendUnavailableError as error:
@@ -273,8 +271,8 @@ _BY_NAME: list[_Candidate] = [
 start for the first time."""
 
 
-def _candidates(device: str, backend: str, precision: str) -> list[_Candidate]:
-    """What fits the wishes, best first."""
+def _candidates(device: str, backend: str, precision: str, setup: Setup | None) -> list[_Candidate]:
+    """What fits the wishes, best first. What was measured says nothing about GPUs."""
     devices = [device] if device != "auto" else (["cuda", "cpu"] if has_nvidia() else ["cpu"])
     named = precision == "bf16" or backend == "tensorrt"
     table = _BY_NAME if named else _BEST_FIRST
@@ -285,6 +283,7 @@ def _candidates(device: str, backend: str, precision: str) -> list[_Candidate]:
         if on == exact_device.partition(":")[0]
         and backend in ("auto", kind)
         and precision in ("auto", name)
+        and not (setup and (on, kind) == ("cpu", "ort") and name != setup.precision)
     ]
 
 

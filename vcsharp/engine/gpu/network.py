@@ -32,6 +32,10 @@ class ByteNetwork:
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
+    def free(self) -> None:
+        """Lets the weights go. Idempotent; it cannot be called afterwards."""
+        self._net.to("meta")
+
     def __call__(self, levels: Tensor, scale: Tensor) -> Tensor:
         """uint8, N x h x w x stride squared, to the same.
 

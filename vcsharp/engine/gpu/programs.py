@@ -80,8 +80,9 @@ class Programs:
             self._clear()
 
     def close(self) -> None:
-        """Frees all. Nothing may be under way."""
+        """Frees all, the network too. Nothing may be under way. Idempotent."""
         self._kept.clear()
+        self._network.free()
         with suppress(RuntimeError):
             self._device.release()
 

@@ -64,6 +64,10 @@ class Ring:
         slot.shape = shape
         return slot
 
+    def close(self) -> None:
+        """Frees all buffers; none can be taken afterwards. Idempotent."""
+        self._free.clear()
+
     def give(self, slot: Slot) -> None:
         """Nothing is under way in it any more."""
         slot.marks.clear()
