@@ -33,7 +33,7 @@ from vcsharp.frame import Bytes
 
 DEPTH = 3
 """Frames under way: one going up, one computed, one coming down."""
-PATIENCE_S = 10.0
+PATIENCE_S = 5.0
 """A device that has not answered by then never will: asleep, off the bus, or hung."""
 POLL_S = 50e-6
 

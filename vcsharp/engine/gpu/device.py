@@ -19,7 +19,7 @@ from vcsharp.errors import BackendError, BackendUnavailableError
 WARM_UPS = 3
 """Runs before a capture: libraries choose their kernels and take their memory in these."""
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 Launch = Callable[[], Tensor]
 """Does work that was prepared, and gives the tensor that holds its result; always the same one
 where the work was captured."""
