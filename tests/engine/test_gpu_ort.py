@@ -92,6 +92,17 @@ def test_a_provider_that_gives_way_to_the_cpu_without_a_word_is_an_error(
 
 
 @pytest.mark.usefixtures("pretending")
+def test_a_provider_that_raises_on_starting_is_not_there(monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Please install TensorRT libraries")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    with pytest.raises(BackendUnavailableError, match="could not start Tensorrt") as caught:
+        OrtCudaBackend(find("nano"), "fp16", "cuda", tensorrt=True)
+    assert "Please install TensorRT" in str(caught.value.__cause__)
+
+
+@pytest.mark.usefixtures("pretending")
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_tensorrt_comes_before_cuda_and_keeps_its_engines(precision: str) -> None:
     with pytest.raises(BackendUnavailableError):
@@ -110,6 +121,18 @@ def test_tensorrt_is_only_taken_by_name(monkeypatch) -> None:
         choose("nano", "cuda", "auto", "auto", 0, 512)
     assert TENSORRT not in str(caught.value)
     assert CUDA in str(caught.value)
+
+
+@pytest.mark.parametrize(("level", "silent"), [("INFO", True), ("DEBUG", False)])
+def test_the_runtimes_own_complaints_are_for_those_who_ask(
+    monkeypatch, caplog, level: str, silent: bool
+) -> None:
+    caplog.set_level(level, logger="vcsharp")
+    severities: list[int] = []
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", severities.append)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    ort_cuda._load_libraries()
+    assert severities == ([4] if silent else [])
 
 
 def test_what_the_loader_prints_stays_out_of_stdout(monkeypatch, capsys, caplog) -> None:

@@ -146,16 +146,22 @@ def started(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    with translated():
-        session = onnxruntime.InferenceSession(
-            path, options, providers=list(providers), enable_fallback=0
-        )
-    # ONNX Runtime falls back to the CPU without a word when a provider cannot start.
+    sorry = BackendUnavailableError(
+        f"ONNX Runtime could not start {provider} on '{device}'; are its libraries and the driver "
+        "installed?"
+    )
+    try:
+        with translated():
+            session = onnxruntime.InferenceSession(
+                path, options, providers=list(providers), enable_fallback=0
+            )
+    except BackendError as error:
+        if provider == CPU:
+            raise
+        raise sorry from error  # TensorRT's is missing with an error
+    # Others give way to the CPU without a word.
     if session.get_providers()[0] != provider:
-        raise BackendUnavailableError(
-            f"ONNX Runtime could not start {provider} on '{device}'; are its libraries and the "
-            "driver installed?"
-        )
+        raise sorry
     return session
 
 

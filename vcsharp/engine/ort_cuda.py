@@ -24,6 +24,8 @@ from vcsharp.frame import Bytes
 
 log = logging.getLogger(__name__)
 
+SILENT = 4
+"""Fatal errors only."""
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
@@ -137,8 +139,11 @@ def _providers(kind: str, index: int, precision: str, *, tensorrt: bool) -> list
 def _load_libraries() -> None:
     """Lets ONNX Runtime find CUDA's libraries where pip put them, as PyTorch's wheels do.
 
-    What it prints about that is for the log: stdout is for data.
+    What it prints about that is for the log: stdout is for data. What it writes to stderr about
+    providers that do not start is for whoever asked for details; our error says it in a line.
     """
+    if not log.isEnabledFor(logging.DEBUG):
+        onnxruntime.set_default_logger_severity(SILENT)
     preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
     if preload is None:
         return
