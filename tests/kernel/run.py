@@ -10,6 +10,7 @@ scenario and v4l2loopback release, and prints a table. docs/kernel-tests.md tell
 from __future__ import annotations
 
 import argparse
+import compileall
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -279,6 +281,10 @@ def snapshot(target: Path) -> Path:
     skip = shutil.ignore_patterns("__pycache__")
     for name in ("vcsharp", "models", "systemd", "tests/kernel"):
         shutil.copytree(CHECKOUT / name, target / name, symlinks=True, ignore=skip)
+    # Guests see it read-only: each program would compile all of it at every start. They take this
+    # where their Python is the one that runs here, as it is on Debian 12 itself.
+    unchecked = PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(target, ddir="/src", quiet=2, invalidation_mode=unchecked)
     return target
 
 
