@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from vcsharp_training import losses
+from vcsharp_training import distil, losses, perceptual
 from vcsharp_training.errors import DataError
 from vcsharp_training.losses import structure
 from vcsharp_training.recipe import LossSettings
+from vcsharp_training.reparam import RepStudent
 
 
 @pytest.fixture
@@ -84,6 +85,31 @@ def test_crispness_asks_for_next_to_nothing_where_the_truth_is_flat():
     grey = torch.full((1, 1, 32, 32), 0.5)
     grain = grey + torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(1)) / 1000
     assert losses.crispness(grey, grain) < 0.2
+
+
+def test_what_eyes_see_is_lpips_of_grey_pictures_weighed_like_the_rest(lpips_folder):
+    eyes = perceptual.load(lpips_folder)
+    rng = torch.Generator().manual_seed(4)
+    source, truth = torch.rand(2, 2, 1, 64, 72, generator=rng)
+    residual, settings = 0.1 * torch.rand(2, 1, 64, 72, generator=rng), LossSettings()
+    each = [
+        float(eyes(torch.cat([a + r] * 3)[None], torch.cat([b] * 3)[None]))
+        for a, r, b in zip(source, residual, truth, strict=True)
+    ]
+    weights = losses.weights(source, truth, settings).numpy()
+    found = losses.perceived(eyes, source, residual, truth, settings)
+    assert float(found) == pytest.approx(float(np.mean(weights * each)), rel=1e-4)
+
+
+def test_a_student_is_trained_for_lpips_where_the_recipe_says_so(lpips_folder):
+    settings = LossSettings(lpips=0.5, lpips_weights=lpips_folder)
+    student = RepStudent((16, 8, 16), 4)
+    objective = distil.LumaObjective(student, settings)
+    batch = {name: torch.rand(1, 1, 64, 64) for name in ("degraded", "sharp", "flats")}
+    plain = distil.LumaObjective(student, LossSettings())(**batch)["loss"]
+    assert objective(**batch)["loss"] > plain
+    assert all(name.startswith("student.") for name in objective.state_dict())
+    assert "lpips_weights" not in settings.decides()
 
 
 def test_edge_is_l1_of_the_sobel_gradients(pair):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vcsharp.nets.plain import PlainStudent
-from vcsharp_training import checkpoint, grow, loop, losses, quant, sampling, validate
+from vcsharp_training import checkpoint, grow, loop, losses, perceptual, quant, sampling, validate
 from vcsharp_training.bank import Bank
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.processes import Processes
@@ -39,6 +39,14 @@ class LumaObjective(Objective):
     def __init__(self, student: nn.Module, weights: LossSettings) -> None:
         super().__init__(student)
         self.weights = weights
+        # A tuple: it is neither trained, averaged nor saved.
+        self._eyes: tuple[perceptual.Lpips, ...] = ()
+        if weights.lpips:
+            self._eyes = (perceptual.load(weights.lpips_weights),)
+
+    def place(self, device: torch.device) -> None:
+        """Moves what LPIPS sees with."""
+        self._eyes = tuple(eyes.to(device) for eyes in self._eyes)
 
     def forward(
         self, degraded: Tensor, sharp: Tensor, flats: Tensor, taught: Tensor | None = None
@@ -51,6 +59,9 @@ class LumaObjective(Objective):
     def _loss_of(self, student: Student, pairs: sampling.Pairs, flats: Tensor) -> Tensor:
         weights, residual = self.weights, student.residual(pairs.degraded)
         loss = losses.total(pairs.degraded, residual, pairs.sharp, weights)
+        for eyes in self._eyes:
+            seen = losses.perceived(eyes, pairs.degraded, residual, pairs.sharp, weights)
+            loss = loss + weights.lpips * seen
         if pairs.taught is not None:
             lesson = losses.taught(pairs.degraded, residual, pairs.taught, pairs.sharp, weights)
             loss = loss + weights.teacher * lesson

@@ -74,12 +74,22 @@ class LossSettings(Strict):
     """Share of the truth's high-frequency energy that is missing. Costs fidelity; a high weight
     makes grain. For crisp variants.
     """
+    lpips: float = Field(0.0, ge=0, json_schema_extra=LATER)
+    """LPIPS, of luma shown as grey: what a network that learnt to see takes for alike. For crisp
+    variants; a student trained for it says little by its own LPIPS.
+    """
+    lpips_weights: Path = Path("weights/lpips")
+    """Folder with the weights of LPIPS (`alex_features.pth`, `lin_alex.pth`)."""
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""
     teacher: float = Field(0.0, ge=0, json_schema_extra=LATER)
     """Charbonnier to a teacher's picture, for crops that the teacher brought nearer to the truth.
     Needs a bank that `vcsharp-train teacher` has written the teacher's pictures into.
     """
+
+    def decides(self) -> dict[str, Any]:
+        """All but where LPIPS lies."""
+        return {name: value for name, value in super().decides().items() if name != "lpips_weights"}
 
 
 class PhaseSettings(LoopSettings):

@@ -13,7 +13,7 @@ from vcsharp_training.losses.distillation import (
     temporal_difference,
 )
 from vcsharp_training.losses.features import Perceptual, feature_distance
-from vcsharp_training.losses.luma import FLAT_EPSILON, flat, taught, total, weights
+from vcsharp_training.losses.luma import FLAT_EPSILON, flat, perceived, taught, total, weights
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier, l1, mse
 from vcsharp_training.losses.structure import amplitude, crispness, ms_ssim, ssim
 from vcsharp_training.teachers.gate import keeps as teacher_gate
@@ -33,6 +33,7 @@ __all__ = [
     "ms_ssim",
     "mse",
     "output_distillation",
+    "perceived",
     "ssim",
     "taught",
     "teacher_gate",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier
 from vcsharp_training.losses.structure import amplitude, crispness
+from vcsharp_training.perceptual import Lpips
 from vcsharp_training.recipe import LossSettings
 from vcsharp_training.teachers import gate
 
@@ -48,6 +49,15 @@ def taught(
     loss = charbonnier(source + residual - lesson, settings.charbonnier_epsilon)
     kept = gate.keeps(lesson, source, truth)
     return (weights(source, truth, settings) * kept * loss).mean()
+
+
+def perceived(
+    eyes: Lpips, source: Tensor, residual: Tensor, truth: Tensor, settings: LossSettings
+) -> Tensor:
+    """LPIPS of the output to the truth; crops weigh as in `total`. Sides of at least 63 px."""
+    seen, wanted = ((plane.expand(-1, 3, -1, -1)) for plane in (source + residual, truth))
+    distance: Tensor = eyes(seen, wanted)
+    return (weights(source, truth, settings) * distance).mean()
 
 
 def flat(residual: Tensor) -> Tensor:
