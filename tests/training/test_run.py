@@ -199,6 +199,10 @@ def test_the_bank_is_cut_once(trained, capsys):
         (["distil", "{smoke}", "--train.step", "3"], ["unrecognized arguments: --train.step"]),
         (["distil", "{smoke}", "--network.channels", "4,4"], ["network", "stride squared (16)"]),
         (["export", "{smoke}", "--work", "{tmp}/w"], ["no checkpoint", "distil"]),
+        (
+            ["distil", "{smoke}", "--qat.loss.lpips", "1", "--qat.loss.lpips-weights", "{tmp}"],
+            ["alex_features.pth", "(--qat.loss.lpips-weights FOLDER)"],
+        ),
         (["distil", "{tmp}/typo.toml"], ["train.stepz", "not permitted"]),
         (["distil", "{tmp}/broken.toml"], ["is not TOML"]),
         (["evaluate", "--model", "{tmp}", "--dev", "{tmp}"], ["no pictures in"]),

@@ -13,6 +13,7 @@ from vcsharp_training import (
     checkpoint,
     drawn,
     images,
+    perceptual,
     plots,
     prepare,
     progress,
@@ -21,7 +22,7 @@ from vcsharp_training import (
 )
 from vcsharp_training import distil as training
 from vcsharp_training import export as exporting
-from vcsharp_training.errors import DataError
+from vcsharp_training.errors import CheckpointError, DataError
 from vcsharp_training.loop import Listener, Report, no_listener
 from vcsharp_training.measuring import Extras
 from vcsharp_training.processes import Processes
@@ -42,8 +43,10 @@ def cut(recipe: RunSettings, preview: Path | None = None) -> None:
 def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> None:
     """From pictures to a model: bank, both phases, and the model's folder if it is to `ship`.
 
-    Raises DataError before anything is trained if there is nothing to train or to measure on.
+    Raises DataError before anything is trained if there is nothing to train or to measure on, and
+    CheckpointError if what a loss looks with is missing.
     """
+    _check_eyes(recipe)
     recipe = _with_data(recipe)
     if ship:
         _check_dev(recipe)
@@ -100,6 +103,15 @@ def _with_dev(recipe: Recipe) -> Recipe:
         return recipe
     folder = recipe.work / recipe.name / "pictures" / "dev"
     return recipe.model_copy(update={"dev": drawn.write(folder, DRAWN_DEV, recipe.seed + 1)})
+
+
+def _check_eyes(recipe: Recipe) -> None:
+    for table, phase in (("train", recipe.train), ("qat", recipe.qat)):
+        try:
+            if phase.loss.lpips:
+                perceptual.load(phase.loss.lpips_weights)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error} (--{table}.loss.lpips-weights FOLDER)") from error
 
 
 def _check_dev(recipe: Recipe) -> None:
