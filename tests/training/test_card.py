@@ -109,6 +109,12 @@ def test_the_card_says_who_taught_as_the_bank_has_it(trained, tmp_path):
     assert export._teacher(recipe) == "nafnet32, weight 0.3 beside the ground truth"
 
 
+def test_the_card_says_that_a_student_was_trained_for_lpips(trained):
+    loss = trained.qat.loss.model_copy(update={"lpips": 0.1})
+    recipe = trained.model_copy(update={"qat": trained.qat.model_copy(update={"loss": loss})})
+    assert export._teacher(recipe).endswith("and for LPIPS itself (weight 0.1)")
+
+
 def test_a_card_of_before_still_loads(model):
     old = model.card.model_dump(
         exclude={"int8_loss_db", "side_effects", "benchmarks", "speed"}, exclude_none=True

@@ -135,7 +135,9 @@ def _teacher(recipe: Recipe) -> str:
     """Who taught beside the ground truth, as the bank's own record has it."""
     weight = max(recipe.train.loss.teacher, recipe.qat.loss.teacher)
     if not weight:
-        return "none: trained on the ground truth"
+        seen = max(recipe.train.loss.lpips, recipe.qat.loss.lpips)
+        also = f", and for LPIPS itself (weight {seen:g})" if seen else ""
+        return f"none: trained on the ground truth{also}"
     try:
         record = json.loads((recipe.bank_folder / TAUGHT).read_text("utf-8"))
         name = record["made_of"]["teacher"]
