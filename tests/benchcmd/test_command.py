@@ -61,9 +61,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch, small_scene: object) -> None:
     monkeypatch.setattr("vcsharp.bench.rounds.OVERTIME_S", 1e9)
 
 
-def test_by_default_all_models_and_groups_take_two_minutes(asked) -> None:
+def test_by_default_all_tiers_and_groups_take_two_minutes(asked) -> None:
     assert cli.main(["bench"]) == 1  # the planted outcome has one that failed
-    assert asked["models"] == [model.card.name for model in catalogue.every()]
+    assert asked["models"] == [model.card.name for model in catalogue.tiers()]
     assert asked["wish"] == Wish(suite.Choice(), 110.0, 5)
 
 
@@ -86,6 +86,17 @@ def test_a_folder_brings_another_model(asked, tmp_path: Path) -> None:
     cli.main(["bench", "--model", str(tmp_path)])
     assert asked["models"][0] == "mine"
     assert "nano" in asked["models"]
+
+
+def test_a_variant_is_measured_where_it_is_named(asked, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    variant = tmp_path / "vcsharp" / "models" / "nano-crisp"
+    variant.mkdir(parents=True)
+    card = catalogue.find("nano").card.model_copy(update={"name": "nano-crisp"})
+    (variant / "card.json").write_text(card.model_dump_json())
+    assert "nano-crisp" in [model.card.name for model in catalogue.every()]
+    cli.main(["bench", "--only", "nano-crisp"])
+    assert asked["models"] == ["nano-crisp"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from vcsharp.signals import signals_obeyed
 if TYPE_CHECKING:
     from vcsharp.bench.outcome import Outcome
     from vcsharp.bench.runner import Wish
-    from vcsharp.catalogue import Model
+    from vcsharp.catalogue import Architecture, Model
 
 DESCRIPTION = """\
 Measures this machine and everything on it that sharpens, in rounds: all take a
@@ -66,8 +66,8 @@ def main(argv: Sequence[str], console: Console) -> int:
     """Measures, prints, and returns the exit code."""
     given = _parser().parse(argv)
     setup_logging(console, bool(given["debug"]))
-    models = _models(given["model"] or [])
     names = given["only"] or []
+    models = _models(given["model"] or [], names)
     wish, chosen = _wish(given, names, models)
     if given["plot"] is not None:
         _refuse_folder(given["plot"])
@@ -119,9 +119,18 @@ def _refuse_folder(path: Path) -> None:
         raise SettingsError(f"plot: '{path}' should end in .png")
 
 
-def _models(folders: Sequence[str]) -> list[Model]:
-    """The catalogue's and those of the folders, cheapest first. Raises ModelError."""
-    known = {model.card.name: model for model in catalogue.every()}
+def _models(folders: Sequence[str], names: Sequence[str]) -> list[Model]:
+    """The catalogue's and those of the folders, cheapest first. Raises ModelError.
+
+    A variant costs what its tier costs: of the catalogue's models with one shape the first is
+    measured, unless another is named.
+    """
+    known: dict[str, Model] = {}
+    shapes: set[Architecture] = set()
+    for model in catalogue.every():
+        if model.card.architecture not in shapes or model.card.name in names:
+            known[model.card.name] = model
+        shapes.add(model.card.architecture)
     for folder in folders:
         model = catalogue.load(Path(folder).expanduser())
         known[model.card.name] = model
