@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,23 @@ def wait_for_state(
                 return state
         time.sleep(0.05)
     raise AssertionError(f"not within {timeout_s} s: {state}")
+
+
+def wait_for_its_own_signals(process: subprocess.Popen[str], timeout_s: float = 30) -> None:
+    """Python takes Ctrl-C for itself while it starts; then the program says what it does.
+
+    Read from what the kernel knows of the process: SIGINT caught, and then no more.
+    """
+    deadline_s, caught = time.monotonic() + timeout_s, False
+    while process.poll() is None and time.monotonic() < deadline_s:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        catches = bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
+        if caught and not catches:
+            return
+        caught |= catches
+        time.sleep(0.001)
+    raise AssertionError(f"ended with {process.poll()} or not begun within {timeout_s} s")
 
 
 def vcsharp(tmp_path: Path, *arguments: object, timeout_s: float = 60):
