@@ -152,3 +152,23 @@ def test_equalising_changes_scales_but_not_the_function():
         before = plain.residual(planes[0])
         quant.equalise(plain, planes)
         assert torch.allclose(plain.residual(planes[0]), before, atol=1e-4, rtol=1e-4)
+
+
+def test_a_channel_that_hardly_speaks_is_not_made_loud():
+    planes = [torch.from_numpy(_noise(64, 64))[None, None] / 255]
+
+    def loudest_weight(floor: float) -> float:
+        plain = _plain()
+        first = plain.convs[0]
+        assert isinstance(first, torch.nn.Conv2d)
+        assert first.bias is not None
+        with torch.no_grad():
+            first.weight[3] *= 1e-3
+            first.bias[3] = -1.0  # dead on everything that is shown
+            before = plain.residual(planes[0])
+            quant.equalise(plain, planes, floor)
+            assert torch.allclose(plain.residual(planes[0]), before, atol=1e-4, rtol=1e-4)
+            others = first.bias.abs().median()
+            return float(first.bias[3].abs() / others)
+
+    assert loudest_weight(0.0) > 5 * loudest_weight(0.01)

@@ -168,7 +168,7 @@ def train_quantised(
     rows = bank.rows(held_out=False)
     rows = rows[:: max(1, len(rows) // CALIBRATION_CROPS)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
-    quant.equalise(plain, planes)
+    quant.equalise(plain, planes, recipe.qat.equalise_floor)
     model = quant.QuantStudent(plain, quant.calibrate(plain, planes))
     _train("qat", recipe, bank, model, listener)
     return load_quantised(recipe)

@@ -86,22 +86,27 @@ def _hidden(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
+def equalise(plain: PlainStudent, planes: Sequence[Tensor], floor: float = 0.0) -> None:
     """Moves scale between layers, in place, so that no channel needs a far wider range than others.
 
     ReLU passes positive factors, so the float function stays the same. Cross-layer equalisation
     (Nagel et al. 2019, arXiv 1906.04721), between a channel's activations and the weights that
-    read them.
+    read them. Channels are taken to reach at least `floor` of their layer's largest: a dead one
+    would else be made so loud that what it says on a rare picture drowns the rest.
     """
     for index, conv in enumerate(_convs(plain)[:-1]):
         reader = _convs(plain)[index + 1].weight
-        made = _hidden(plain, planes)[index].clamp_min(1e-4)
-        read = reader.abs().amax(dim=(0, 2, 3)).clamp_min(1e-4)
+        made = _raised(_hidden(plain, planes)[index], floor)
+        read = _raised(reader.abs().amax(dim=(0, 2, 3)), floor)
         factor = (made / read).sqrt()
         factor = factor / factor.mean()
         conv.weight /= factor[:, None, None, None]
         _bias(conv).div_(factor)
         reader *= factor[:, None, None]
+
+
+def _raised(largest: Tensor, floor: float) -> Tensor:
+    return largest.clamp_min(max(1e-4, floor * float(largest.max())))
 
 
 @torch.no_grad()
