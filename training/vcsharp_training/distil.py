@@ -22,7 +22,6 @@ from vcsharp_training.processes import Processes
 from vcsharp_training.recipe import LossSettings, PhaseSettings, Recipe
 from vcsharp_training.reparam import RepStudent
 
-CALIBRATION_CROPS = 512
 EXAMPLES = 4
 
 
@@ -166,7 +165,7 @@ def train_quantised(
     """The int8 phase, from float weights; returns the best averaged weights."""
     prepare(recipe.threads, recipe.seed, recipe.device)
     rows = bank.rows(held_out=False)
-    rows = rows[:: max(1, len(rows) // CALIBRATION_CROPS)]
+    rows = rows[:: max(1, len(rows) // recipe.qat.calibration_crops)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
     quant.equalise(plain, planes, recipe.qat.equalise_floor)
     model = quant.QuantStudent(plain, quant.calibrate(plain, planes))

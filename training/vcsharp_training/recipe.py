@@ -101,6 +101,10 @@ class PhaseSettings(LoopSettings):
     """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
+    calibration_crops: int = Field(512, gt=0, json_schema_extra=LATER)
+    """Of the int8 phase: how many crops the ranges of activations are taken from. The widest counts,
+    so that many crops bring the extremes of drawn patterns in, and coarsen what pictures need.
+    """
     equalise_floor: float = Field(0.0, ge=0, lt=1, json_schema_extra=LATER)
     """Of the int8 phase: what share of its layer's largest value a channel is taken to reach at
     least when channels are equalised. 0.01 keeps dead channels of a wide network from doing harm.
