@@ -102,8 +102,8 @@ class PhaseSettings(LoopSettings):
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
     calibration_crops: int = Field(512, gt=0, json_schema_extra=LATER)
-    """Of the int8 phase: how many crops the ranges of activations are taken from. The widest counts,
-    so that many crops bring the extremes of drawn patterns in, and coarsen what pictures need.
+    """Of the int8 phase: how many crops the ranges of activations are taken from. The widest
+    counts: many crops bring in the extremes of drawn patterns, and coarsen what pictures need.
     """
     equalise_floor: float = Field(0.0, ge=0, lt=1, json_schema_extra=LATER)
     """Of the int8 phase: what share of its layer's largest value a channel is taken to reach at
