@@ -136,7 +136,7 @@ def test_the_runtimes_own_complaints_are_for_those_who_ask(
 
 
 def test_what_the_loader_prints_stays_out_of_stdout(monkeypatch, capsys, caplog) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="vcsharp")
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn"))
     ort_cuda._load_libraries()
     assert capsys.readouterr().out == ""
