@@ -37,6 +37,7 @@ def test_the_five_references_and_ours_train_on_one_bank_and_stand_in_one_table(t
     printed = capsys.readouterr()
     assert "SMOKE RUN" in printed.err
     page = (tmp_path / "docs" / "comparison.md").read_text("utf-8")
+    assert "{" not in page
     assert printed.out.strip() in page
     for name in [*NAMES, "nano", "small", "base", "nano420", "unsharp"]:
         assert f"| {name} |" in printed.out
