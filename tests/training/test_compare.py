@@ -109,3 +109,19 @@ def test_a_folder_without_recipes_is_named(tmp_path, capsys):
     arguments = ["--data", "generated", "--dev", "generated", "--recipes", str(tmp_path)]
     assert cli.main(["compare", *arguments, "--work", str(tmp_path / "w")]) == 2
     assert f"no recipes 'r1-...toml' in '{tmp_path}'" in capsys.readouterr().err
+
+
+def test_the_page_tells_who_is_worse_than_nothing_and_who_is_nothing():
+    def profiles(psnr_db: float) -> dict[str, contest.Figures]:
+        figures = contest.Figures(psnr_db, 0.9, psnr_db, None)
+        return dict.fromkeys(comparison_page.DEGRADED, figures)
+
+    def result(name: str, psnr_db: float) -> contest.Result:
+        return contest.Result(name, "ours", "truth", 1, 1, 1.0, 1, 1, 1.0, profiles(psnr_db))
+
+    base = profiles(30.0)
+    found = [result("bad", 29.0), result("idle", 30.0), result("good", 31.0)]
+    bad, idle = comparison_page._worse(base, found).splitlines()
+    assert bad.endswith(": bad.")
+    assert idle.endswith(": idle.")
+    assert "All are better" in comparison_page._worse(base, found[2:])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 DEGRADED = tuple(name for name in degrade.EVALUATION if name != CLEAN)
 
+EVEN_DB = 0.005
 CLAIMED_FPS = 46
 """Of the U-Net at 1080p, by its report."""
 REPORTED = {
@@ -185,11 +186,16 @@ def _claim(result: Result) -> list[str]:
 
 
 def _worse(base: Mapping[str, Figures], results: Sequence[Result]) -> str:
-    """Who would better have done nothing."""
-    names = [result.name for result in results if mean_gain_db(result.by_profile, base) < 0]
-    if not names:
-        return "All are better than the untouched input, over all degraded profiles."
-    return f"Worse than the untouched input, over all degraded profiles: {', '.join(names)}."
+    """Who would better have done nothing, and who did."""
+    gains = {result.name: mean_gain_db(result.by_profile, base) for result in results}
+    worse = [name for name, gain in gains.items() if gain < -EVEN_DB]
+    even = [name for name, gain in gains.items() if abs(gain) <= EVEN_DB]
+    lines = {
+        "Worse than the untouched input, over all degraded profiles: ": worse,
+        "Not off the untouched input yet, which is where ours begin: ": even,
+    }
+    said = [f"{words}{', '.join(names)}." for words, names in lines.items() if names]
+    return "\n".join(said) or "All are better than the untouched input, over all degraded profiles."
 
 
 def _tflops_1080p(result: Result, fps: float) -> float:
