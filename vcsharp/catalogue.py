@@ -30,7 +30,7 @@ LARGEST_FILE_BYTES = 256 * 1024 * 1024
 LARGEST_HALO_PX = 512
 
 TIERS = ("nano", "small", "base")
-"""What `auto` chooses from; variants of them (`small-crisp`) are for those who name them."""
+"""What `auto` chooses from; other models, people's own or variants, are for those who name them."""
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 Width = Annotated[int, Field(gt=0, le=1024)]
