@@ -247,8 +247,8 @@ def choose(
 def _nothing_fits(device: str, backend: str, precision: str) -> str:
     return (
         f"no backend runs precision '{precision}' on device '{device}' with backend '{backend}'; "
-        "int8 needs --backend ort --device cpu, tensorrt needs a GPU, fp16 a GPU and --backend torch "
-        "or tensorrt, bf16 a GPU and --backend torch"
+        "int8 needs --backend ort --device cpu, tensorrt needs a GPU, fp16 a GPU and "
+        "--backend torch or tensorrt, bf16 a GPU and --backend torch"
     )
 
 
