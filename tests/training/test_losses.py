@@ -90,11 +90,16 @@ def test_crispness_asks_for_next_to_nothing_where_the_truth_is_flat():
 def test_what_eyes_see_is_lpips_of_grey_pictures_weighed_like_the_rest(lpips_folder):
     eyes = perceptual.load(lpips_folder)
     rng = torch.Generator().manual_seed(4)
-    source, truth = torch.rand(2, 2, 1, 64, 72, generator=rng)
-    residual, settings = 0.1 * torch.rand(2, 1, 64, 72, generator=rng), LossSettings()
+    source, truth = torch.rand(2, 6, 1, 68, 72, generator=rng)
+    residual, settings = 0.1 * torch.rand(6, 1, 68, 72, generator=rng), LossSettings()
+
+    def shown(plane: torch.Tensor, number: int) -> torch.Tensor:
+        y, x = number // 4, number % 4  # each begins elsewhere, so that no grid of four hides
+        return torch.cat([plane[:, y : y + 65, x : x + 69]] * 3)[None]
+
     each = [
-        float(eyes(torch.cat([a + r] * 3)[None], torch.cat([b] * 3)[None]))
-        for a, r, b in zip(source, residual, truth, strict=True)
+        float(eyes(shown(a + r, number), shown(b, number)))
+        for number, (a, r, b) in enumerate(zip(source, residual, truth, strict=True))
     ]
     weights = losses.weights(source, truth, settings).numpy()
     found = losses.perceived(eyes, source, residual, truth, settings)
@@ -105,7 +110,7 @@ def test_a_student_is_trained_for_lpips_where_the_recipe_says_so(lpips_folder):
     settings = LossSettings(lpips=0.5, lpips_weights=lpips_folder)
     student = RepStudent((16, 8, 16), 4)
     objective = distil.LumaObjective(student, settings)
-    batch = {name: torch.rand(1, 1, 64, 64) for name in ("degraded", "sharp", "flats")}
+    batch = {name: torch.rand(1, 1, 68, 68) for name in ("degraded", "sharp", "flats")}
     plain = distil.LumaObjective(student, LossSettings())(**batch)["loss"]
     assert objective(**batch)["loss"] > plain
     assert all(name.startswith("student.") for name in objective.state_dict())

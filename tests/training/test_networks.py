@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from vcsharp_training import onnx_graph, quant, weights
+from vcsharp_training import distil, onnx_graph, quant, weights
+from vcsharp_training.recipe import LossSettings
 from vcsharp_training.reparam import RepConv, RepStudent
 
 from vcsharp.nets.plain import PlainStudent
@@ -154,10 +157,12 @@ def test_equalising_changes_scales_but_not_the_function():
         assert torch.allclose(plain.residual(planes[0]), before, atol=1e-4, rtol=1e-4)
 
 
-def test_a_channel_that_hardly_speaks_is_not_made_loud():
+def test_a_channel_that_hardly_speaks_is_not_made_loud(monkeypatch):
     planes = [torch.from_numpy(_noise(64, 64))[None, None] / 255]
+    floor = quant.EQUALISE_FLOOR
 
     def loudest_weight(floor: float) -> float:
+        monkeypatch.setattr(quant, "EQUALISE_FLOOR", floor)
         plain = _plain()
         first = plain.convs[0]
         assert isinstance(first, torch.nn.Conv2d)
@@ -166,9 +171,38 @@ def test_a_channel_that_hardly_speaks_is_not_made_loud():
             first.weight[3] *= 1e-3
             first.bias[3] = -1.0  # dead on everything that is shown
             before = plain.residual(planes[0])
-            quant.equalise(plain, planes, floor)
+            quant.equalise(plain, planes)
             assert torch.allclose(plain.residual(planes[0]), before, atol=1e-4, rtol=1e-4)
             others = first.bias.abs().median()
             return float(first.bias[3].abs() / others)
 
-    assert loudest_weight(0.0) > 5 * loudest_weight(0.01)
+    assert loudest_weight(0.0) > 5 * loudest_weight(floor)
+
+
+def test_a_rare_crop_does_not_widen_the_ranges(monkeypatch):
+    usual = torch.from_numpy(_noise(20 * 16, 16)).reshape(20, 1, 16, 16) / 255
+    loud = usual.clone()
+    loud[:2] = 8  # far out of any picture's range
+    plain = _plain()
+    found, wanted = quant.calibrate(plain, [loud]), quant.calibrate(plain, [usual])
+    assert (found < 1.6 * wanted).all()
+    assert torch.equal(found, quant.calibrate(plain, [*loud.split(7)]))
+    monkeypatch.setattr(quant, "RANGE_SHARE", 0.99)
+    assert (quant.calibrate(plain, [loud])[:-1] > 3 * wanted[:-1]).all()
+
+
+def test_the_rounded_and_the_float_student_are_asked_to_agree():
+    batch = {name: torch.rand(2, 1, 32, 32) for name in ("degraded", "sharp", "flats")}
+
+    def loss(model: torch.nn.Module, agreement: float) -> torch.Tensor:
+        settings = LossSettings(agreement=agreement)
+        return cast("torch.Tensor", distil.LumaObjective(model, settings)(**batch)["loss"])
+
+    rounded, luma = _quantised(), batch["degraded"]
+    apart = (rounded.residual(luma) - rounded.plain.residual(luma)).double()
+    wanted = ((apart**2 + 1e-6).sqrt() - 1e-3).mean()
+    assert wanted > 1e-5
+    assert (loss(rounded, 3.0) - loss(rounded, 0.0)).item() == pytest.approx(
+        3 * wanted.item(), rel=1e-3
+    )
+    assert loss(rounded.plain, 3.0) == loss(rounded.plain, 0.0)

@@ -50,13 +50,20 @@ class LumaObjective(Objective):
     def forward(
         self, degraded: Tensor, sharp: Tensor, flats: Tensor, taught: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Mean over all that has to be good at once."""
-        pairs = sampling.Pairs(degraded, sharp, taught)
-        found = [self._loss_of(student, pairs, flats) for student in _students(self.student)]
-        return {"loss": torch.stack(found).mean()}
+        """Mean over all that has to be good at once, and how far they are apart."""
+        pairs, students = sampling.Pairs(degraded, sharp, taught), _students(self.student)
+        residuals = [student.residual(pairs.degraded) for student in students]
+        found = [self._loss_of(residual, pairs) for residual in residuals]
+        loss = torch.stack(found).mean()
+        plain_greys = [losses.flat(student.residual(flats)) for student in students]
+        loss = loss + self.weights.flat * torch.stack(plain_greys).mean()
+        if self.weights.agreement and len(residuals) > 1:
+            apart = losses.agreement(*residuals)
+            loss = loss + self.weights.agreement * apart
+        return {"loss": loss}
 
-    def _loss_of(self, student: Student, pairs: sampling.Pairs, flats: Tensor) -> Tensor:
-        weights, residual = self.weights, student.residual(pairs.degraded)
+    def _loss_of(self, residual: Tensor, pairs: sampling.Pairs) -> Tensor:
+        weights = self.weights
         loss = losses.total(pairs.degraded, residual, pairs.sharp, weights)
         for eyes in self._eyes:
             seen = losses.perceived(eyes, pairs.degraded, residual, pairs.sharp, weights)
@@ -64,7 +71,7 @@ class LumaObjective(Objective):
         if pairs.taught is not None:
             lesson = losses.taught(pairs.degraded, residual, pairs.taught, pairs.sharp, weights)
             loss = loss + weights.teacher * lesson
-        return loss + weights.flat * losses.flat(student.residual(flats))
+        return loss
 
 
 class Phase:
@@ -167,7 +174,7 @@ def train_quantised(
     rows = bank.rows(held_out=False)
     rows = rows[:: max(1, len(rows) // recipe.qat.calibration_crops)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
-    quant.equalise(plain, planes, recipe.qat.equalise_floor)
+    quant.equalise(plain, planes)
     model = quant.QuantStudent(plain, quant.calibrate(plain, planes))
     _train("qat", recipe, bank, model, listener)
     return load_quantised(recipe)

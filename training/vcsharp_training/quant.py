@@ -20,8 +20,13 @@ from vcsharp.nets.plain import MID_GREY, PlainStudent
 WEIGHT_MAX = 63
 INPUT_SCALE = 1 / 255
 RESIDUAL_ZERO = 128
-RANGE_QUANTILE = 0.9999
-"""Activations above this quantile clip; the rare giants would coarsen all others."""
+RANGE_SHARE = 0.85
+"""Share of crops whose activations fit into a channel's range. What the others have above it clips:
+it is found on drawn patterns and screens, twenty times as far out in the last layers of a wide
+student, and would coarsen what all pictures need.
+"""
+EQUALISE_FLOOR = 0.01
+"""Of a layer's largest channel; quieter ones count as this loud when scale is moved."""
 RESIDUAL_SCALE = 0.5 / 255
 """Half a level a step: the residual reaches 64 levels, far more than sharpening needs."""
 
@@ -72,32 +77,30 @@ def _convolve(x: Tensor, conv: nn.Module) -> Tensor:
     return functional.conv2d(x, weight, conv.bias, padding=1)
 
 
-def _hidden(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
-    """Largest usual activation of each hidden channel: per hidden layer, float, channels."""
-    found = [torch.zeros(width) for width in plain.channels[1:-1]]
+def _usual(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
+    """What each hidden channel reaches in most pictures: per hidden layer, float, channels."""
+    reached: list[list[Tensor]] = [[] for _ in plain.channels[1:-1]]
     for luma in planes:
         x = functional.pixel_unshuffle(luma - MID_GREY, plain.stride)
-        for index, conv in enumerate(plain.convs[:-1]):
+        for conv, found in zip(plain.convs[:-1], reached, strict=True):
             x = functional.relu(conv(x))
-            values = x.transpose(0, 1).flatten(1).sort(dim=1).values
-            highest = values[:, int(RANGE_QUANTILE * (values.shape[1] - 1))]
-            found[index] = torch.maximum(found[index], highest)
-    return found
+            found.append(x.amax(dim=(2, 3)))
+    return [torch.cat(found).quantile(RANGE_SHARE, dim=0).clamp_min(1e-4) for found in reached]
 
 
 @torch.no_grad()
-def equalise(plain: PlainStudent, planes: Sequence[Tensor], floor: float = 0.0) -> None:
+def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
     """Moves scale between layers, in place, so that no channel needs a far wider range than others.
 
     ReLU passes positive factors, so the float function stays the same. Cross-layer equalisation
     (Nagel et al. 2019, arXiv 1906.04721), between a channel's activations and the weights that
-    read them. Channels are taken to reach at least `floor` of their layer's largest: a dead one
-    would else be made so loud that what it says on a rare picture drowns the rest.
+    read them. Neither is taken to be under a hundredth of its layer's largest: a dead channel would
+    else be made so loud that what it says on a rare picture drowns the rest.
     """
     for index, conv in enumerate(_convs(plain)[:-1]):
         reader = _convs(plain)[index + 1].weight
-        made = _raised(_hidden(plain, planes)[index], floor)
-        read = _raised(reader.abs().amax(dim=(0, 2, 3)), floor)
+        made = _raised(_usual(plain, planes)[index])
+        read = _raised(reader.abs().amax(dim=(0, 2, 3)))
         factor = (made / read).sqrt()
         factor = factor / factor.mean()
         conv.weight /= factor[:, None, None, None]
@@ -105,14 +108,14 @@ def equalise(plain: PlainStudent, planes: Sequence[Tensor], floor: float = 0.0) 
         reader *= factor[:, None, None]
 
 
-def _raised(largest: Tensor, floor: float) -> Tensor:
-    return largest.clamp_min(max(1e-4, floor * float(largest.max())))
+def _raised(largest: Tensor) -> Tensor:
+    return largest.clamp_min(max(1e-4, EQUALISE_FLOOR * float(largest.max())))
 
 
 @torch.no_grad()
 def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
-    """Activation scales from example planes (float N x 1 x H x W, 0..1); float, one per layer."""
-    scales = [float(layer.max()) / 255 for layer in _hidden(plain, planes)]
+    """Activation scales from example crops (float N x 1 x H x W, 0..1); float, one per layer."""
+    scales = [float(layer.max()) / 255 for layer in _usual(plain, planes)]
     return torch.tensor([*scales, RESIDUAL_SCALE]).clamp_min(1e-6)
 
 

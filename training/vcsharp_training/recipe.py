@@ -82,6 +82,10 @@ class LossSettings(Strict):
     """Folder with the weights of LPIPS (`alex_features.pth`, `lin_alex.pth`)."""
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""
+    agreement: float = Field(0.0, ge=0, json_schema_extra=LATER)
+    """Of the int8 phase: Charbonnier between what the rounded and the float student of the same
+    weights add. Left alone, each may be as good as the other in its own way.
+    """
     teacher: float = Field(0.0, ge=0, json_schema_extra=LATER)
     """Charbonnier to a teacher's picture, for crops that the teacher brought nearer to the truth.
     Needs a bank that `vcsharp-train teacher` has written the teacher's pictures into.
@@ -101,14 +105,8 @@ class PhaseSettings(LoopSettings):
     """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
-    calibration_crops: int = Field(512, gt=0, json_schema_extra=LATER)
-    """Of the int8 phase: how many crops the ranges of activations are taken from. The widest
-    counts: many crops bring in the extremes of drawn patterns, and coarsen what pictures need.
-    """
-    equalise_floor: float = Field(0.0, ge=0, lt=1, json_schema_extra=LATER)
-    """Of the int8 phase: what share of its layer's largest value a channel is taken to reach at
-    least when channels are equalised. 0.01 keeps dead channels of a wide network from doing harm.
-    """
+    calibration_crops: int = Field(256, gt=0)
+    """Of the int8 phase: how many crops the ranges of activations are taken from."""
     loss: LossSettings = LossSettings()
     """Loss terms."""
 

@@ -13,7 +13,15 @@ from vcsharp_training.losses.distillation import (
     temporal_difference,
 )
 from vcsharp_training.losses.features import Perceptual, feature_distance
-from vcsharp_training.losses.luma import FLAT_EPSILON, flat, perceived, taught, total, weights
+from vcsharp_training.losses.luma import (
+    FLAT_EPSILON,
+    agreement,
+    flat,
+    perceived,
+    taught,
+    total,
+    weights,
+)
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier, l1, mse
 from vcsharp_training.losses.structure import amplitude, crispness, ms_ssim, ssim
 from vcsharp_training.teachers.gate import keeps as teacher_gate
@@ -21,6 +29,7 @@ from vcsharp_training.teachers.gate import keeps as teacher_gate
 __all__ = [
     "FLAT_EPSILON",
     "Perceptual",
+    "agreement",
     "amplitude",
     "charbonnier",
     "crispness",

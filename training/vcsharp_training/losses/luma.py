@@ -13,6 +13,7 @@ from vcsharp_training.perceptual import Lpips
 from vcsharp_training.recipe import LossSettings
 from vcsharp_training.teachers import gate
 
+EYES_STRIDE = 4
 FLAT_EPSILON = 1e-3
 """A quarter of a level: greys have to be exact, so even small residuals must pull."""
 
@@ -54,12 +55,29 @@ def taught(
 def perceived(
     eyes: Lpips, source: Tensor, residual: Tensor, truth: Tensor, settings: LossSettings
 ) -> Tensor:
-    """LPIPS of the output to the truth; crops weigh as in `total`. Sides of at least 63 px."""
-    seen, wanted = ((plane.expand(-1, 3, -1, -1)) for plane in (source + residual, truth))
-    distance: Tensor = eyes(seen, wanted)
+    """LPIPS of the output to the truth; crops weigh as in `total`. Sides of at least 66 px."""
+    shown = (_shifted(plane).expand(-1, 3, -1, -1) for plane in (source + residual, truth))
+    distance: Tensor = eyes(*shown)
     return (weights(source, truth, settings) * distance).mean()
+
+
+def _shifted(planes: Tensor) -> Tensor:
+    """Each plane cut at another of the sixteen places where a step of four pixels can begin.
+
+    LPIPS looks at every fourth pixel first, as a student does: looking always at the same ones, it
+    lets a grid of four pixels pass.
+    """
+    height, width = (side - EYES_STRIDE + 1 for side in planes.shape[-2:])
+    corners = (divmod(number % EYES_STRIDE**2, EYES_STRIDE) for number in range(len(planes)))
+    cut = [p[:, y : y + height, x : x + width] for p, (y, x) in zip(planes, corners, strict=True)]
+    return torch.stack(cut)
 
 
 def flat(residual: Tensor) -> Tensor:
     """What is added to plain greys, where nothing should be."""
     return charbonnier(residual, FLAT_EPSILON).mean()
+
+
+def agreement(one: Tensor, other: Tensor) -> Tensor:
+    """How far two students' residuals are apart."""
+    return charbonnier(one - other, FLAT_EPSILON).mean()
