@@ -384,3 +384,14 @@ def test_our_own_teacher_is_trained_and_refused_until_it_is_ahead(
     assert _lessons(bank).shape == banks.load(bank).sharp.shape
     assert _command(*given) == 0
     assert "up to date" in capsys.readouterr().err
+
+
+def test_a_larger_student_can_teach(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nano = ROOT / "models" / "nano"
+    assert _command("check", nano) == 0
+    assert "18,512" in capsys.readouterr().out
+    assert _command("cache", nano, "--bank", bank) == 0
+    crops = banks.load(bank)
+    row = int(np.flatnonzero(crops.profile == "half")[0])
+    wanted = measure.by_model(nano)(crops.degraded[row : row + 1])
+    assert np.array_equal(_lessons(bank)[row], wanted[0])

@@ -31,7 +31,7 @@ class Check(_Verb):
     """Load a teacher and print what it makes of a drawn picture, or of held-out ones."""
 
     name: CliPositionalArg[str]
-    """A name of `list`, or a checkpoint that spandrel knows."""
+    """A name of `list`, a student's folder, or a checkpoint that spandrel knows."""
     weights: Path = Path("weights")
     """Folder of checkpoints; sub-folders are searched."""
     dev: Path | None = None
@@ -67,7 +67,9 @@ class Cache(_Verb):
     """Write a teacher's pictures of every crop of a bank; goes on where it stopped."""
 
     name: CliPositionalArg[str]
-    """A name of `list`, `truth` for the ground truth, or a checkpoint that spandrel knows."""
+    """A name of `list`, `truth` for the ground truth, a student's folder, or a checkpoint that
+    spandrel knows.
+    """
     bank: Path
     """Folder of a prepared crop bank; the pictures go there."""
     weights: Path = Path("weights")

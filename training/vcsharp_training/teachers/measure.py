@@ -79,6 +79,11 @@ def by_teacher(teacher: Teacher, device: str = "cpu") -> Restorer:
     return restore
 
 
+def is_model(name: str) -> bool:
+    """Whether a teacher's name is the folder of an exported student."""
+    return (Path(name) / "card.json").is_file()
+
+
 def by_model(folder: Path) -> Restorer:
     """An exported student (fp32 file) on the luma of what it is given; returns luma.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from vcsharp import catalogue
 from vcsharp_training import bank as banks
 from vcsharp_training import degrade, evaluate, loop, progress
 from vcsharp_training.errors import DataError, RecipeError
+from vcsharp_training.exported import weights_sha256
 from vcsharp_training.processes import Processes
 from vcsharp_training.teachers import cache, drawn, foreign, gate, loading, measure, own, registry
 from vcsharp_training.teachers import training as own_training
@@ -49,16 +52,28 @@ def _device(choice: Device) -> str:
 
 def check(name: str, weights: Path, device: Device) -> None:
     """Loads a teacher and restores the drawn picture; parameters and PSNR on stdout."""
-    teacher = registry.load(name, weights)
+    parameters, widths, restore = _asked(name, weights, device)
     sharp = drawn.sharp()[None]
     degraded = drawn.halved(sharp[0])[None]
-    restored = measure.by_teacher(teacher, _device(device))(degraded)
-    before, after = (_psnr_db(pictures, sharp) for pictures in (degraded, restored))
-    levels = ", ".join(f"{level} {width}" for level, width in teacher.widths.items()) or "none"
+    before, after = (
+        _psnr_db(pictures, measure.luma(sharp))
+        for pictures in (measure.luma(degraded), measure.luma(restore(degraded)))
+    )
+    levels = ", ".join(f"{level} {width}" for level, width in widths.items()) or "none"
     sys.stdout.write(
-        f"teacher     {name}\nparameters  {teacher.parameters:,}\nlevels      {levels}\n"
+        f"teacher     {name}\nparameters  {parameters:,}\nlevels      {levels}\n"
         f"drawn       half size {before:.2f} dB, restored {after:.2f} dB\n"
     )
+
+
+def _asked(
+    name: str, weights: Path, device: Device
+) -> tuple[int, Mapping[str, int], measure.Restorer]:
+    """A teacher's parameters, the widths of its levels, and itself; a student may teach too."""
+    if measure.is_model(name):
+        return catalogue.load(Path(name)).card.params, {}, measure.by_model(Path(name))
+    teacher = registry.load(name, weights)
+    return teacher.parameters, teacher.widths, measure.by_teacher(teacher, _device(device))
 
 
 def _psnr_db(pictures: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
@@ -68,7 +83,7 @@ def _psnr_db(pictures: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
 
 def measure_on(name: str, weights: Path, dev: Path, pictures: int, device: Device) -> None:
     """What a teacher gains on held-out pictures, as a Markdown table on stdout."""
-    restore = measure.by_teacher(registry.load(name, weights), _device(device))
+    _, _, restore = _asked(name, weights, device)
     paths = [path for path, _ in evaluate.chosen(dev, None)]
     paths = paths[:: -(-len(paths) // pictures)]
     sys.stdout.write("| profile | crops | gain, dB | better |\n|---|---|---|---|\n")
@@ -126,8 +141,7 @@ def cache_lessons(wanted: Cache) -> None:
         return
     restore = None
     if wanted.name != registry.TRUTH:
-        teacher = registry.load(wanted.name, wanted.weights)
-        restore = measure.by_teacher(teacher, _device(wanted.device))
+        _, _, restore = _asked(wanted.name, wanted.weights, wanted.device)
         _require_lead(wanted, restore)
     with progress.bar(f"asking '{wanted.name}'") as bar:
         cache.build(wanted.bank, restore, identity, bar)
@@ -139,6 +153,8 @@ def _identity(wanted: Cache) -> cache.Identity:
     bank = cache.bank_fingerprint(wanted.bank)
     if wanted.name == registry.TRUTH:
         return cache.Identity(wanted.name, "", bank)
+    if measure.is_model(wanted.name):
+        return cache.Identity(Path(wanted.name).name, weights_sha256(Path(wanted.name)), bank)
     file = foreign.is_checkpoint(wanted.name)
     path = foreign.found(wanted.name) if file else registry.path_of(wanted.name, wanted.weights)
     return cache.Identity(wanted.name, cache.digest(path), bank)
