@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from vcsharp_training import distil, onnx_graph, quant, weights
-from vcsharp_training.recipe import LossSettings
+from vcsharp_training import onnx_graph, quant, rounding, weights
 from vcsharp_training.reparam import RepConv, RepStudent
 
 from vcsharp.nets.plain import PlainStudent
@@ -191,18 +188,46 @@ def test_a_rare_crop_does_not_widen_the_ranges(monkeypatch):
     assert (quant.calibrate(plain, [loud])[:-1] > 3 * wanted[:-1]).all()
 
 
-def test_the_rounded_and_the_float_student_are_asked_to_agree():
-    batch = {name: torch.rand(2, 1, 32, 32) for name in ("degraded", "sharp", "flats")}
+def _inputs(count: int = 4000, wide: int = 12) -> torch.Tensor:
+    """Values that go along with each other, as neighbouring pixels do."""
+    torch.manual_seed(3)
+    return torch.randn(count, 4) @ torch.randn(4, wide) + 0.1 * torch.randn(count, wide)
 
-    def loss(model: torch.nn.Module, agreement: float) -> torch.Tensor:
-        settings = LossSettings(agreement=agreement)
-        return cast("torch.Tensor", distil.LumaObjective(model, settings)(**batch)["loss"])
 
-    rounded, luma = _quantised(), batch["degraded"]
-    apart = (rounded.residual(luma) - rounded.plain.residual(luma)).double()
-    wanted = ((apart**2 + 1e-6).sqrt() - 1e-3).mean()
-    assert wanted > 1e-5
-    assert (loss(rounded, 3.0) - loss(rounded, 0.0)).item() == pytest.approx(
-        3 * wanted.item(), rel=1e-3
-    )
-    assert loss(rounded.plain, 3.0) == loss(rounded.plain, 0.0)
+def test_rounded_weights_make_up_for_each_other():
+    seen, weight = _inputs(), torch.randn(5, 12)
+    steps = weight.abs().amax(dim=1) / quant.WEIGHT_MAX
+    found = rounding.compensated(weight, (seen.T @ seen).double() / len(seen), steps)
+    nearest = (weight / steps[:, None]).round() * steps[:, None]
+
+    def error(rounded: torch.Tensor) -> float:
+        return (seen @ (rounded - weight).T).square().mean().item()
+
+    assert error(found) < error(nearest) / 3
+    counts = found / steps[:, None]
+    assert torch.allclose(counts, counts.round(), atol=1e-3)
+    assert (counts.abs().amax(dim=1) - quant.WEIGHT_MAX).abs().max() < 1e-3
+
+
+def test_inputs_that_have_nothing_in_common_leave_plain_rounding():
+    weight = torch.randn(5, 12, generator=torch.Generator().manual_seed(6))
+    steps = weight.abs().amax(dim=1) / quant.WEIGHT_MAX
+    found = rounding.compensated(weight, torch.eye(12, dtype=torch.float64), steps)
+    assert torch.allclose(found, (weight / steps[:, None]).round() * steps[:, None])
+
+
+def test_a_rounded_student_is_on_its_steps_and_nearer_than_plain_rounding():
+    planes = [torch.from_numpy(_noise(64, 64)).reshape(4, 1, 32, 32) / 255]
+    plain, rounded = _plain(), _plain()
+    scales = quant.calibrate(plain, planes)
+    rounding.round_weights(rounded, scales, planes)
+    for conv in quant.convolutions(rounded):
+        counts = conv.weight / quant.weight_scales(conv.weight)[:, None, None, None]
+        assert torch.allclose(counts, counts.round(), atol=1e-3)
+    with torch.no_grad():
+        wanted = plain.residual(planes[0])
+        errors = [
+            (quant.QuantStudent(student, scales).residual(planes[0]) - wanted).square().mean()
+            for student in (rounded, plain)
+        ]
+    assert errors[0] < errors[1]

@@ -15,7 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from vcsharp.nets.plain import PlainStudent
-from vcsharp_training import checkpoint, grow, loop, losses, perceptual, quant, sampling, validate
+from vcsharp_training import (
+    checkpoint,
+    grow,
+    loop,
+    losses,
+    perceptual,
+    quant,
+    rounding,
+    sampling,
+    validate,
+)
 from vcsharp_training.bank import Bank
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.processes import Processes
@@ -50,16 +60,13 @@ class LumaObjective(Objective):
     def forward(
         self, degraded: Tensor, sharp: Tensor, flats: Tensor, taught: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Mean over all that has to be good at once, and how far they are apart."""
+        """Mean over all that has to be good at once."""
         pairs, students = sampling.Pairs(degraded, sharp, taught), _students(self.student)
         residuals = [student.residual(pairs.degraded) for student in students]
         found = [self._loss_of(residual, pairs) for residual in residuals]
         loss = torch.stack(found).mean()
         plain_greys = [losses.flat(student.residual(flats)) for student in students]
         loss = loss + self.weights.flat * torch.stack(plain_greys).mean()
-        if self.weights.agreement and len(residuals) > 1:
-            apart = losses.agreement(*residuals)
-            loss = loss + self.weights.agreement * apart
         return {"loss": loss}
 
     def _loss_of(self, residual: Tensor, pairs: sampling.Pairs) -> Tensor:
@@ -169,13 +176,22 @@ def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
 def train_quantised(
     recipe: Recipe, bank: Bank, plain: PlainStudent, listener: Listener
 ) -> quant.QuantStudent:
-    """The int8 phase, from float weights; returns the best averaged weights."""
+    """The int8 phase, from float weights; returns the best averaged weights.
+
+    The weights are put on their steps so that they make up for each other, and stay there; the
+    biases, of which the file keeps every digit, are trained with all that is rounded in place.
+    (Weights that train while they are rounded swing between two steps, and lose more.)
+    """
     prepare(recipe.threads, recipe.seed, recipe.device)
     rows = bank.rows(held_out=False)
     rows = rows[:: max(1, len(rows) // recipe.qat.calibration_crops)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
     quant.equalise(plain, planes)
-    model = quant.QuantStudent(plain, quant.calibrate(plain, planes))
+    scales = quant.calibrate(plain, planes)
+    rounding.round_weights(plain, scales, planes)
+    for conv in quant.convolutions(plain):
+        conv.weight.requires_grad = False
+    model = quant.QuantStudent(plain, scales)
     _train("qat", recipe, bank, model, listener)
     return load_quantised(recipe)
 

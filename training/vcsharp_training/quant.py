@@ -58,7 +58,7 @@ class QuantStudent(nn.Module):
 
     def residual(self, luma: Tensor) -> Tensor:
         """As `PlainStudent.residual`, for luma on the grid of 1/255."""
-        x = functional.pixel_unshuffle(luma - MID_GREY, self.plain.stride)
+        x = unshuffled(luma, self.plain.stride)
         for index, conv in enumerate(self.plain.convs):
             scale = self.scales[index]
             steps = round_through(_convolve(x, conv) / scale)
@@ -81,7 +81,7 @@ def _usual(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
     """What each hidden channel reaches in most pictures: per hidden layer, float, channels."""
     reached: list[list[Tensor]] = [[] for _ in plain.channels[1:-1]]
     for luma in planes:
-        x = functional.pixel_unshuffle(luma - MID_GREY, plain.stride)
+        x = unshuffled(luma, plain.stride)
         for conv, found in zip(plain.convs[:-1], reached, strict=True):
             x = functional.relu(conv(x))
             found.append(x.amax(dim=(2, 3)))
@@ -97,8 +97,8 @@ def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
     read them. Neither is taken to be under a hundredth of its layer's largest: a dead channel would
     else be made so loud that what it says on a rare picture drowns the rest.
     """
-    for index, conv in enumerate(_convs(plain)[:-1]):
-        reader = _convs(plain)[index + 1].weight
+    for index, conv in enumerate(convolutions(plain)[:-1]):
+        reader = convolutions(plain)[index + 1].weight
         made = _raised(_usual(plain, planes)[index])
         read = _raised(reader.abs().amax(dim=(0, 2, 3)))
         factor = (made / read).sqrt()
@@ -119,7 +119,13 @@ def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
     return torch.tensor([*scales, RESIDUAL_SCALE]).clamp_min(1e-6)
 
 
-def _convs(plain: PlainStudent) -> list[nn.Conv2d]:
+def unshuffled(luma: Tensor, stride: int) -> Tensor:
+    """What the first layer sees of luma in 0..1."""
+    return functional.pixel_unshuffle(luma - MID_GREY, stride)
+
+
+def convolutions(plain: PlainStudent) -> list[nn.Conv2d]:
+    """The student's layers."""
     return [conv for conv in plain.convs if isinstance(conv, nn.Conv2d)]
 
 

@@ -82,10 +82,6 @@ class LossSettings(Strict):
     """Folder with the weights of LPIPS (`alex_features.pth`, `lin_alex.pth`)."""
     flat: float = Field(0.1, ge=0)
     """Charbonnier of the residual on plain greys."""
-    agreement: float = Field(0.0, ge=0, json_schema_extra=LATER)
-    """Of the int8 phase: Charbonnier between what the rounded and the float student of the same
-    weights add. Left alone, each may be as good as the other in its own way.
-    """
     teacher: float = Field(0.0, ge=0, json_schema_extra=LATER)
     """Charbonnier to a teacher's picture, for crops that the teacher brought nearer to the truth.
     Needs a bank that `vcsharp-train teacher` has written the teacher's pictures into.
@@ -161,9 +157,9 @@ class Recipe(RunSettings):
     train: PhaseSettings = PhaseSettings()
     """Training in floating point."""
     qat: PhaseSettings = PhaseSettings(
-        steps=4000, learning_rate=1e-4, warmup_steps=100, flat_levels=64
+        steps=500, learning_rate=3e-4, warmup_steps=100, flat_levels=64
     )
-    """Quantisation-aware training, from the best floating-point weights."""
+    """Quantisation-aware training of the biases, from the best floating-point weights, rounded."""
 
     @property
     def model_folder(self) -> Path:

@@ -15,6 +15,7 @@ from vcsharp_training.quant import (
     RESIDUAL_ZERO,
     WEIGHT_MAX,
     QuantStudent,
+    convolutions,
     weight_scales,
 )
 
@@ -40,13 +41,12 @@ class IntLayer(NamedTuple):
     output_zero: int
 
 
-def _convs(plain: PlainStudent) -> list[nn.Conv2d]:
-    return [conv for conv in plain.convs if isinstance(conv, nn.Conv2d)]
-
-
 def float_layers(plain: PlainStudent) -> list[FloatLayer]:
     """The convolutions, from stem to head."""
-    return [FloatLayer(conv.weight.detach().numpy(), _bias(conv).numpy()) for conv in _convs(plain)]
+    return [
+        FloatLayer(conv.weight.detach().numpy(), _bias(conv).numpy())
+        for conv in convolutions(plain)
+    ]
 
 
 def _bias(conv: nn.Conv2d) -> torch.Tensor:
@@ -57,7 +57,7 @@ def _bias(conv: nn.Conv2d) -> torch.Tensor:
 def int_layers(model: QuantStudent) -> list[IntLayer]:
     """The convolutions in integers, rounded as in training."""
     layers, source_scale = list[IntLayer](), INPUT_SCALE
-    convs = _convs(model.plain)
+    convs = convolutions(model.plain)
     for index, conv in enumerate(convs):
         scale = weight_scales(conv.weight)
         steps = torch.round(conv.weight.detach() / scale[:, None, None, None]).clamp(

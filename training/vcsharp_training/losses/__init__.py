@@ -15,7 +15,6 @@ from vcsharp_training.losses.distillation import (
 from vcsharp_training.losses.features import Perceptual, feature_distance
 from vcsharp_training.losses.luma import (
     FLAT_EPSILON,
-    agreement,
     flat,
     perceived,
     taught,
@@ -29,7 +28,6 @@ from vcsharp_training.teachers.gate import keeps as teacher_gate
 __all__ = [
     "FLAT_EPSILON",
     "Perceptual",
-    "agreement",
     "amplitude",
     "charbonnier",
     "crispness",

@@ -76,8 +76,3 @@ def _shifted(planes: Tensor) -> Tensor:
 def flat(residual: Tensor) -> Tensor:
     """What is added to plain greys, where nothing should be."""
     return charbonnier(residual, FLAT_EPSILON).mean()
-
-
-def agreement(one: Tensor, other: Tensor) -> Tensor:
-    """How far two students' residuals are apart."""
-    return charbonnier(one - other, FLAT_EPSILON).mean()
