@@ -33,6 +33,8 @@ from vcsharp_training.recipe import LossSettings, PhaseSettings, Recipe
 from vcsharp_training.reparam import RepStudent
 
 EXAMPLES = 4
+ROUNDING = "compensated"
+"""Names how the int8 phase rounds: what another way began is not gone on with."""
 
 
 class Student(Protocol):
@@ -139,6 +141,8 @@ def run_id(recipe: Recipe, phase: str) -> str:
     """Names what decides a phase's weights: the settings up to it, not the places of things."""
     names = {"seed", "network", "bank", "train"} | ({"qat"} if phase == "qat" else set())
     decides = {name: value for name, value in recipe.decides().items() if name in names}
+    if phase == "qat":
+        decides["rounding"] = ROUNDING
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

@@ -101,7 +101,7 @@ class PhaseSettings(LoopSettings):
     """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
-    calibration_crops: int = Field(256, gt=0)
+    calibration_crops: int = Field(256, gt=0, json_schema_extra=LATER)
     """Of the int8 phase: how many crops the ranges of activations are taken from."""
     loss: LossSettings = LossSettings()
     """Loss terms."""
