@@ -92,11 +92,12 @@ class Phase:
         self.name, self.settings, self.recipe, self.bank = name, settings, recipe, bank
         self.objective: Objective = LumaObjective(model, settings.loss)
         self.rows = bank.rows(held_out=False)
+        self.shares = sampling.shares(bank, self.rows, settings)
 
     def batch(self, step: int, part: int, parts: int) -> Batch:
         """Crops and plain greys; step and seed decide everything."""
         key = (self.recipe.seed, *self.name.encode(), step)
-        pairs = sampling.batch(self.bank, self.rows, self.settings, key, part, parts)
+        pairs = sampling.batch(self.bank, self.rows, self.settings, key, part, parts, self.shares)
         flats = sampling.flats(self.settings.flat_levels, key)
         found = {"degraded": pairs.degraded, "sharp": pairs.sharp, "flats": flats}
         return found if pairs.taught is None else found | {"taught": pairs.taught}

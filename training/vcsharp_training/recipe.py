@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -92,6 +92,9 @@ class LossSettings(Strict):
         return {name: value for name, value in super().decides().items() if name != "lpips_weights"}
 
 
+Share = Annotated[float, Field(ge=0)]
+
+
 class PhaseSettings(LoopSettings):
     """One stretch of optimisation of a luma student."""
 
@@ -101,6 +104,10 @@ class PhaseSettings(LoopSettings):
     """Side of the random part of a crop that is shown to the network; a multiple of the stride."""
     flat_levels: int = Field(16, gt=0, le=256)
     """Grey levels shown per step, beside the batch."""
+    shares: dict[str, Share] = Field({}, json_schema_extra=LATER)
+    """How often crops of a profile are drawn, by its name; 1 where nothing is said. A small student
+    cannot be good at everything: what one profile gains, others pay.
+    """
     calibration_crops: int = Field(256, gt=0, json_schema_extra=LATER)
     """Of the int8 phase: how many crops the ranges of activations are taken from."""
     loss: LossSettings = LossSettings()

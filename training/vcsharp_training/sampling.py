@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcsharp_training.bank import Bank
-from vcsharp_training.errors import DataError
+from vcsharp_training.errors import DataError, RecipeError
 from vcsharp_training.recipe import PhaseSettings
 
 FLAT_PX = 32
@@ -47,23 +47,41 @@ def batch(
     key: tuple[int, ...],
     part: int = 0,
     parts: int = 1,
+    shares: NDArray[np.float64] | None = None,
 ) -> Pairs:
     """One of `parts` batches that together are one of `parts` times the size; `key` is the seed.
 
-    The teacher's patches are cut where the phase's loss looks at them.
+    Rows are drawn by their `shares`, which add up to one; evenly without. The teacher's patches are
+    cut where the phase's loss looks at them.
     """
     rng = np.random.default_rng(key)
     span = bank.sharp.shape[1] - phase.patch_px + 1
     planes = [bank.degraded, bank.sharp, *_lessons(bank, phase)]
     mine = range(part * phase.batch, (part + 1) * phase.batch)
     found = []
-    for number, row in enumerate(rng.choice(rows, phase.batch * parts)):
+    for number, row in enumerate(rng.choice(rows, phase.batch * parts, p=shares)):
         (y, x), turn = rng.integers(span, size=2), int(rng.integers(8))
         area = (row, slice(y, y + phase.patch_px), slice(x, x + phase.patch_px))
         if number in mine:
             found.append([_turn(plane[area], turn) for plane in planes])
     cut = [to_tensor(np.stack(patches)) for patches in zip(*found, strict=True)]
     return Pairs(cut[0], cut[1], cut[2] if len(cut) > 2 else None)
+
+
+def shares(bank: Bank, rows: NDArray[np.intp], phase: PhaseSettings) -> NDArray[np.float64] | None:
+    """How often each row is drawn; None for evenly. Raises RecipeError for an unknown profile."""
+    if not phase.shares:
+        return None
+    profiles = bank.profile[rows]
+    if unknown := phase.shares.keys() - set(profiles):
+        raise RecipeError(
+            f"no crops of profile '{min(unknown)}' in the bank, but the recipe has a share for it; "
+            f"profiles are {', '.join(sorted(set(profiles)))}"
+        )
+    drawn = np.array([phase.shares.get(str(name), 1.0) for name in profiles])
+    if not drawn.any():
+        raise RecipeError("all shares are 0; leave one profile to train on")
+    return np.asarray(drawn / drawn.sum(), np.float64)
 
 
 def _lessons(bank: Bank, phase: PhaseSettings) -> list[NDArray[np.uint8]]:
