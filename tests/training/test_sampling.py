@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vcsharp_training import sampling
+from vcsharp_training import sampling, validate
 from vcsharp_training.bank import Bank
 from vcsharp_training.errors import RecipeError
 from vcsharp_training.recipe import PhaseSettings
@@ -47,3 +47,12 @@ def test_shares_of_what_the_bank_lacks_or_of_nothing_are_refused(crops):
     nothing = PhaseSettings(shares={"half": 0.0, "soft": 0.0, "clean": 0.0})
     with pytest.raises(RecipeError, match="all shares are 0"):
         sampling.shares(crops, rows, nothing)
+
+
+def test_the_best_weights_are_chosen_by_what_is_trained_for():
+    found = {"half": 1.0, "soft": 2.0, "still": -3.0, "clean": 50.0}
+    assert validate.summary_db(found) == pytest.approx(0.0)
+    assert validate.summary_db(found, {"still": 0.0}) == pytest.approx(1.5)
+    assert validate.summary_db(found, {"still": 0.0, "soft": 3.0}) == pytest.approx(1.75)
+    lacking = found | {"clean": validate.CLEAN_WANTED_DB - 2}
+    assert validate.summary_db(lacking, {"still": 0.0}) == pytest.approx(-0.5)

@@ -106,7 +106,7 @@ class Phase:
         """Gains in dB per profile, and the one figure that sums them up."""
         stride = self.recipe.network.stride
         scores = validate.scores(_student(student), self.bank, stride, _device(student))
-        return {loop.SCORE: validate.summary_db(scores), **scores}
+        return {loop.SCORE: validate.summary_db(scores, self.settings.shares), **scores}
 
     @torch.no_grad()
     def examples(self, student: nn.Module) -> Tensor:
