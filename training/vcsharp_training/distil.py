@@ -63,16 +63,12 @@ class LumaObjective(Objective):
         self, degraded: Tensor, sharp: Tensor, flats: Tensor, taught: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Mean over all that has to be good at once."""
-        pairs, students = sampling.Pairs(degraded, sharp, taught), _students(self.student)
-        residuals = [student.residual(pairs.degraded) for student in students]
-        found = [self._loss_of(residual, pairs) for residual in residuals]
-        loss = torch.stack(found).mean()
-        plain_greys = [losses.flat(student.residual(flats)) for student in students]
-        loss = loss + self.weights.flat * torch.stack(plain_greys).mean()
-        return {"loss": loss}
+        pairs = sampling.Pairs(degraded, sharp, taught)
+        found = [self._loss_of(student, pairs, flats) for student in _students(self.student)]
+        return {"loss": torch.stack(found).mean()}
 
-    def _loss_of(self, residual: Tensor, pairs: sampling.Pairs) -> Tensor:
-        weights = self.weights
+    def _loss_of(self, student: Student, pairs: sampling.Pairs, flats: Tensor) -> Tensor:
+        weights, residual = self.weights, student.residual(pairs.degraded)
         loss = losses.total(pairs.degraded, residual, pairs.sharp, weights)
         for eyes in self._eyes:
             seen = losses.perceived(eyes, pairs.degraded, residual, pairs.sharp, weights)
@@ -80,7 +76,7 @@ class LumaObjective(Objective):
         if pairs.taught is not None:
             lesson = losses.taught(pairs.degraded, residual, pairs.taught, pairs.sharp, weights)
             loss = loss + weights.teacher * lesson
-        return loss
+        return loss + weights.flat * losses.flat(student.residual(flats))
 
 
 class Phase:
