@@ -325,3 +325,16 @@ def test_equal_pictures_cost_nothing_and_the_gradient_is_finite(loss):
     cost.sum().backward()
     assert flat.grad is not None
     assert torch.isfinite(flat.grad).all()
+
+
+def test_detail_is_asked_for_only_where_some_is_left(pair):
+    truth = pair[1][:, :1]
+    left, gone = 0.5 + 0.4 * (truth - 0.5), 0.5 + 0.1 * (truth - 0.5)
+    source, truths = torch.cat([left[:1], gone[:1]]), torch.cat([truth[:1], truth[:1]])
+    assert losses.recoverable(source, truths).tolist() == [1, 0]
+    still = torch.zeros_like(source)
+    asked = LossSettings(amplitude=5.0, crispness=1.0)
+    for crop, changes in ((slice(0, 1), True), (slice(1, 2), False)):
+        given = source[crop], still[crop], truths[crop]
+        found = losses.total(*given, asked), losses.total(*given, LossSettings())
+        assert (found[0] > found[1]) == changes

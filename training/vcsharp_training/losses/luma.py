@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from vcsharp_training.losses.pixels import charbonnier, edge, fourier
-from vcsharp_training.losses.structure import amplitude, crispness
+from vcsharp_training.losses.structure import amplitude, crispness, energy
 from vcsharp_training.perceptual import Lpips
 from vcsharp_training.recipe import LossSettings
 from vcsharp_training.teachers import gate
 
 EYES_STRIDE = 4
+LEAST_DETAIL = 0.25
+"""Of the truth's mean absolute Laplacian."""
 FLAT_EPSILON = 1e-3
 """A quarter of a level: greys have to be exact, so even small residuals must pull."""
 
@@ -34,11 +36,28 @@ def total(source: Tensor, residual: Tensor, truth: Tensor, settings: LossSetting
         loss = loss + settings.fourier * fourier(difference)
     if settings.edge:
         loss = loss + settings.edge * edge(difference)
-    if settings.amplitude:
-        loss = loss + settings.amplitude * amplitude(source + residual, truth)
-    if settings.crispness:
-        loss = loss + settings.crispness * crispness(source + residual, truth)
+    if settings.amplitude or settings.crispness:
+        loss = loss + recoverable(source, truth) * _detail(source + residual, truth, settings)
     return (weights(source, truth, settings) * loss).mean()
+
+
+def recoverable(source: Tensor, truth: Tensor) -> Tensor:
+    """Which crops may be asked for their detail: those that still have a quarter of its energy.
+
+    Asked for more than a picture can tell, a network invents it: grain, or a grid of its own. One
+    number per crop, 0 or 1.
+    """
+    return (energy(source) >= LEAST_DETAIL * energy(truth)).to(source.dtype)
+
+
+def _detail(output: Tensor, truth: Tensor, settings: LossSettings) -> Tensor:
+    """What is asked for the eye's sake."""
+    asked = output.new_zeros(len(output))
+    if settings.amplitude:
+        asked = asked + settings.amplitude * amplitude(output, truth)
+    if settings.crispness:
+        asked = asked + settings.crispness * crispness(output, truth)
+    return asked
 
 
 def taught(
@@ -55,10 +74,13 @@ def taught(
 def perceived(
     eyes: Lpips, source: Tensor, residual: Tensor, truth: Tensor, settings: LossSettings
 ) -> Tensor:
-    """LPIPS of the output to the truth; crops weigh as in `total`. Sides of at least 66 px."""
+    """LPIPS of the output to the truth; crops weigh as in `total`, hopeless ones not at all.
+
+    Sides of at least 66 px.
+    """
     shown = (_shifted(plane).expand(-1, 3, -1, -1) for plane in (source + residual, truth))
     distance: Tensor = eyes(*shown)
-    return (weights(source, truth, settings) * distance).mean()
+    return (weights(source, truth, settings) * recoverable(source, truth) * distance).mean()
 
 
 def _shifted(planes: Tensor) -> Tensor:

@@ -87,11 +87,12 @@ def crispness(output: Tensor, truth: Tensor) -> Tensor:
     The energy is that of `metrics.sharpness`: the mean absolute Laplacian of a picture. It says
     nothing of places, so it goes with terms that do. 3 x 3 neighbourhoods inside the picture.
     """
-    found, wanted = _energy(output), _energy(truth)
+    found, wanted = energy(output), energy(truth)
     return (1 - (found + ENERGY_FLOOR) / (wanted + ENERGY_FLOOR)).clamp_min(0)
 
 
-def _energy(picture: Tensor) -> Tensor:
+def energy(picture: Tensor) -> Tensor:
+    """High-frequency energy: the mean absolute Laplacian; one per picture."""
     middle = picture[..., 1:-1, 1:-1]
     across = picture[..., 1:-1, :-2] + picture[..., 1:-1, 2:]
     down = picture[..., :-2, 1:-1] + picture[..., 2:, 1:-1]
