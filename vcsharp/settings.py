@@ -138,8 +138,8 @@ class EngineSettings(Settings):
     first two is faster on the device."""
     precision: Literal["auto", "int8", "fp32", "fp16", "bf16"] = "auto"
     """Arithmetic of the network: int8 is the fastest on a CPU, fp16 on a GPU; fp32 is the
-    reference; bf16 (GPUs only) is for networks too wild for fp16, and may be off by 3 levels of
-    255."""
+    reference; bf16 (GPUs only) is for networks too wild for fp16, slower, and less exact with
+    weights of other origin."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads of the network; 0 takes all cores."""
     tile: Annotated[int, AfterValidator(_tile)] = 0
