@@ -13,6 +13,8 @@ from vcsharp.nets.plain import PlainStudent
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 MID_LEVEL = 128
+MOST_STEPS = 63
+"""Of the largest weight of each output of a shipped student."""
 
 
 class ByteNetwork:
@@ -51,7 +53,7 @@ class ByteNetwork:
         x = levels.permute(0, 3, 1, 2)
         correction = self._trunk((x.to(self._dtype) - MID_LEVEL) * (1 / self._full_scale))
         # `round` rounds half to even, as the int8 graph does.
-        sharp = (x + scale * correction.float() * (self._full_scale / 255)).round().clamp(0, 255)
+        sharp = (x + scale * (self._full_scale / 255) * correction.float()).round().clamp(0, 255)
         return sharp.to(torch.uint8).permute(0, 2, 3, 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
@@ -85,7 +87,10 @@ def _take_steps(net: PlainStudent) -> list[tuple[Tensor, Tensor]]:
     for conv in net.convs:
         assert isinstance(conv, torch.nn.Conv2d)
         assert conv.bias is not None
-        step = conv.weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12) / 63
+        step = (
+            conv.weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+            / MOST_STEPS
+        )
         taken.append((step[:, 0], conv.bias.detach()[:, None, None].clone()))
         conv.weight.data = conv.weight.data / step
         conv.bias = None
