@@ -75,7 +75,8 @@ What is asked of a model (`docs/evaluation.md`), and where it falls short:
 
     vcsharp-train run {card.recipe} --data FOLDER --dev FOLDER
 
-cuts the crops, trains, quantises, exports and measures. The result repeats bit for bit on the same
+cuts the crops, trains, quantises, exports and measures; what else it wants, the first lines of the
+recipe say. The result repeats bit for bit on the same
 CPU and library versions with one thread. This page and `card.json` are written by that command.
 """
 

@@ -3,8 +3,8 @@
 Weights: 7 bits (-63..63), symmetric, one scale per output channel. Seven bits keep the pairwise
 16-bit sums of CPUs without VNNI from saturating (255 x 63 x 2 < 2^15). Activations: uint8, one
 scale per tensor, zero point 0, so the clip at zero is the ReLU. The residual: uint8 with zero point
-128. Activation ranges are calibrated once, then frozen. Rounding passes its gradient straight
-through (Bengio et al. 2013, arXiv 1308.3432).
+128. Activation ranges are calibrated once, then frozen; so are the weights (`rounding.py`).
+Rounding passes its gradient straight through (Bengio et al. 2013, arXiv 1308.3432).
 """
 
 from __future__ import annotations
