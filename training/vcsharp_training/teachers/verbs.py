@@ -62,7 +62,7 @@ def check(name: str, weights: Path, device: Device) -> None:
     levels = ", ".join(f"{level} {width}" for level, width in widths.items()) or "none"
     sys.stdout.write(
         f"teacher     {name}\nparameters  {parameters:,}\nlevels      {levels}\n"
-        f"drawn       half size {before:.2f} dB in luma, restored {after:.2f} dB\n"
+        f"drawn luma  half size {before:.2f} dB, restored {after:.2f} dB\n"
     )
 
 
