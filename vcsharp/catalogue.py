@@ -33,6 +33,7 @@ TIERS = ("nano", "small", "base")
 """What `auto` chooses from; other models, people's own or variants, are for those who name them."""
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
+Name = Annotated[str, Field(pattern=_NAME)]
 Width = Annotated[int, Field(gt=0, le=1024)]
 
 
@@ -158,6 +159,18 @@ class Card(_Strict):
     benchmarks: dict[str, BenchmarkMetrics] = {}
     """By set and scale, as `Set5 x2`."""
     speed: Speed | None = None
+    experts: dict[Name, dict[FileKind, ModelFile]] = {}
+    """By kind of picture damage, as `half`: files of the same network with weights for it."""
+    gate: ModelFile | None = None
+    """Says which of the experts a picture is for; see `vcsharp.engine.gate`."""
+
+    @model_validator(mode="after")
+    def _gate_has_work(self) -> Self:
+        if bool(self.experts) != (self.gate is not None):
+            raise ValueError("experts need a gate that chooses, and a gate needs experts")
+        if taken := {"auto", "off"} & self.experts.keys():
+            raise ValueError(f"no expert may be called '{min(taken)}': a setting's word")
+        return self
 
 
 class Model:
@@ -167,6 +180,22 @@ class Model:
         self.card = card
         self.folder = folder
 
+    def expert(self, kind: str) -> Model:
+        """The same model with the weights of one of its experts; `""` is the model itself.
+
+        Raises ModelError if it has none of that name.
+        """
+        if not kind:
+            return self
+        files = self.card.experts.get(kind)
+        if files is None:
+            known = ", ".join(self.card.experts) or "none"
+            raise ModelError(
+                f"model '{self.card.name}' has no expert '{kind}'; its experts are: {known}"
+            )
+        card = self.card.model_copy(update={"files": files, "experts": {}, "gate": None})
+        return Model(card, self.folder)
+
     def path(self, kind: FileKind) -> Path:
         """The checked path of a file. Raises ModelError if it is missing or damaged."""
         entry = self.card.files.get(kind)
@@ -175,6 +204,14 @@ class Model:
                 f"model '{self.card.name}' has no {kind} file; "
                 f"its card lists: {', '.join(self.card.files)}"
             )
+        return self._checked(entry)
+
+    def gate_path(self) -> Path | None:
+        """The checked path of the gate; None without experts. Raises ModelError as `path` does."""
+        return self._checked(self.card.gate) if self.card.gate else None
+
+    def _checked(self, entry: ModelFile) -> Path:
+        """The path of a file that is what the card says."""
         path = self.folder / entry.name
         try:
             self._refuse_unfit(path, entry)

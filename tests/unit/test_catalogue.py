@@ -1,5 +1,6 @@
 """Models are found in order, trusted by checksum, and refused with a cure."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -107,3 +108,61 @@ def test_a_lost_symbolic_link_is_explained(home, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
     with pytest.raises(ModelNotFoundError, match="symbolic link"):
         catalogue.packaged_folder()
+
+
+def with_experts(folder: Path, **changes: object) -> Path:
+    """The model with itself as the only expert, `half`, and a gate that no reader looks into."""
+    (folder / "gate.json").write_bytes(b"{}")
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    card["gate"] = {
+        "name": "gate.json",
+        "sha256": hashlib.sha256(b"{}").hexdigest(),
+        "bytes": 2,
+    }
+    card["experts"] = {"half": {"int8": card["files"]["int8"]}}
+    (folder / "card.json").write_text(json.dumps(card | changes), "utf-8")
+    return folder
+
+
+def test_a_model_without_experts_has_no_gate(home):
+    model = catalogue.load(copied(home))
+    assert model.gate_path() is None
+    assert model.expert("") is model
+    with pytest.raises(ModelError, match="'nano' has no expert 'half'; its experts are: none"):
+        model.expert("half")
+
+
+def test_an_expert_is_the_model_with_other_files(home):
+    model = catalogue.load(with_experts(copied(home)))
+    expert = model.expert("half")
+    assert expert.path("int8") == model.folder / "model.int8.onnx"
+    assert list(expert.card.files) == ["int8"]
+    same = {"files": {}, "experts": {}, "gate": None}
+    assert expert.card.model_copy(update=same) == model.card.model_copy(update=same)
+    with pytest.raises(ModelError, match="no expert 'call'; its experts are: half"):
+        model.expert("call")
+
+
+def test_a_gate_is_checked_as_the_weights_are(home):
+    model = catalogue.load(with_experts(copied(home)))
+    assert model.gate_path() == model.folder / "gate.json"
+    (model.folder / "gate.json").write_bytes(b"[]")
+    with pytest.raises(ModelError, match="does not match the checksum"):
+        model.gate_path()
+    (model.folder / "gate.json").unlink()
+    with pytest.raises(ModelError, match="cannot read"):
+        model.gate_path()
+
+
+@pytest.mark.parametrize("name", ["auto", "off"])
+def test_no_expert_has_the_name_of_a_wish(home, name):
+    files = json.loads((copied(home) / "card.json").read_text("utf-8"))["files"]
+    folder = with_experts(home / "nano", experts={name: files})
+    with pytest.raises(ModelError, match=f"no expert may be called '{name}'"):
+        catalogue.load(folder)
+
+
+@pytest.mark.parametrize("without", [{"experts": {}}, {"gate": None}])
+def test_experts_and_gate_come_together_or_not_at_all(home, without):
+    with pytest.raises(ModelError, match="a gate needs experts"):
+        catalogue.load(with_experts(copied(home), **without))
