@@ -33,7 +33,9 @@ def model(
     """The smoke student with every figure that there is."""
     recipe = trained.model_copy(update={"models": tmp_path_factory.mktemp("models")})
     extras = Extras(lpips=lpips_folder, bench=sets, rgb=True, images_per_category=1)
-    export.write_model(recipe, "recipes/smoke.toml", distil.load_quantised(trained), extras=extras)
+    export.write_model(
+        recipe, "recipes/smoke.toml", export.Trained(distil.load_quantised(trained)), extras=extras
+    )
     return catalogue.load(recipe.model_folder)
 
 
@@ -92,7 +94,9 @@ def test_a_measurement_that_fails_leaves_the_model_that_was_there(model, trained
     monkeypatch.setattr(export, "find", fail)
     recipe = trained.model_copy(update={"models": model.folder.parent, "version": "9.9.9"})
     with pytest.raises(KeyboardInterrupt):
-        export.write_model(recipe, "recipes/smoke.toml", distil.load_quantised(trained))
+        export.write_model(
+            recipe, "recipes/smoke.toml", export.Trained(distil.load_quantised(trained))
+        )
     assert {path.name: path.read_bytes() for path in model.folder.iterdir()} == before
 
 

@@ -172,7 +172,9 @@ def _check_model(folder: Path, places: tuple[Path, ...]) -> None:
 
 
 def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, capsys):
-    export.write_bare(tmp_path / "smoke", trained, "", distil.load_quantised(trained))
+    export.write_bare(
+        tmp_path / "smoke", trained, "", export.Trained(distil.load_quantised(trained))
+    )
     file = tmp_path / "figures.json"
     arguments = ["--model", str(tmp_path / "smoke"), "--dev", str(pictures)]
     assert cli.main(["evaluate", *arguments, "--json-file", str(file)]) == 0

@@ -1,8 +1,11 @@
 """Training our own students: floating point first, then with the rounding of the int8 file.
 
-`vcsharp-train distil RECIPE.toml` runs both phases; killed and started again, it goes on where it
-was and ends with the same weights. The target is the ground truth, and, where the recipe says so
-and the teacher did better than nothing, the teacher's picture.
+`vcsharp-train distil RECIPE.toml` runs both phases, and then, from the same float weights, both for
+each expert that the recipe names; killed and started again, it goes on where it was and ends with
+the same weights. The target is the ground truth, and, where the recipe says so and the teacher did
+better than nothing, the teacher's picture.
+
+Phases have names: `float` and `qat`, for an expert `expert-KIND` and `qat-KIND`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from vcsharp_training import (
     validate,
 )
 from vcsharp_training.bank import Bank
+from vcsharp_training.errors import RecipeError
 from vcsharp_training.loop import Batch, Listener, Loop, Objective
 from vcsharp_training.processes import Processes
 from vcsharp_training.recipe import LossSettings, PhaseSettings, Recipe
@@ -82,13 +86,13 @@ class LumaObjective(Objective):
 class Phase:
     """What one phase trains, and on what."""
 
-    def __init__(
-        self, name: str, settings: PhaseSettings, recipe: Recipe, bank: Bank, model: nn.Module
-    ) -> None:
-        self.name, self.settings, self.recipe, self.bank = name, settings, recipe, bank
-        self.objective: Objective = LumaObjective(model, settings.loss)
+    def __init__(self, name: str, recipe: Recipe, bank: Bank, model: nn.Module) -> None:
+        self.name, self.recipe, self.bank = name, recipe, bank
+        self.kind = kind_of(name)
+        self.settings = settings_of(name, recipe, bank)
+        self.objective: Objective = LumaObjective(model, self.settings.loss)
         self.rows = bank.rows(held_out=False)
-        self.shares = sampling.shares(bank, self.rows, settings)
+        self.shares = sampling.shares(bank, self.rows, self.settings)
 
     def batch(self, step: int, part: int, parts: int) -> Batch:
         """Crops and plain greys; step and seed decide everything."""
@@ -99,10 +103,11 @@ class Phase:
         return found if pairs.taught is None else found | {"taught": pairs.taught}
 
     def validate(self, student: nn.Module) -> dict[str, float]:
-        """Gains in dB per profile, and the one figure that sums them up."""
+        """Gains in dB per profile, and the one figure that sums them up: an expert's is its own."""
         stride = self.recipe.network.stride
         scores = validate.scores(_student(student), self.bank, stride, _device(student))
-        return {loop.SCORE: validate.summary_db(scores, self.settings.shares), **scores}
+        summary_db = scores.get(self.kind, validate.summary_db(scores, self.settings.shares))
+        return {loop.SCORE: summary_db, **scores}
 
     @torch.no_grad()
     def examples(self, student: nn.Module) -> Tensor:
@@ -134,11 +139,35 @@ def _students(model: nn.Module) -> list[Student]:
     return [_student(model), *plain]
 
 
+def kind_of(phase: str) -> str:
+    """What kind of picture a phase makes an expert for; empty for none."""
+    return phase.partition("-")[2]
+
+
+def rounds(phase: str) -> bool:
+    """Whether a phase trains with the rounding of the int8 file."""
+    return phase.startswith("qat")
+
+
+def settings_of(phase: str, recipe: Recipe, bank: Bank) -> PhaseSettings:
+    """A phase's own."""
+    kind = kind_of(phase)
+    if not kind:
+        return recipe.qat if rounds(phase) else recipe.train
+    settings = recipe.qat if rounds(phase) else recipe.experts
+    shares = recipe.experts.shares_of(kind, sorted(set(map(str, bank.profile))))
+    return settings.model_copy(update={"shares": shares})
+
+
 def run_id(recipe: Recipe, phase: str) -> str:
     """Names what decides a phase's weights: the settings up to it, not the places of things."""
-    names = {"seed", "network", "bank", "train"} | ({"qat"} if phase == "qat" else set())
+    kind = kind_of(phase)
+    names = {"seed", "network", "bank", "train"}
+    names |= ({"qat"} if rounds(phase) else set()) | ({"experts"} if kind else set())
     decides = {name: value for name, value in recipe.decides().items() if name in names}
-    if phase == "qat":
+    if kind:
+        decides["experts"] |= {"kinds": kind}  # the others' do not matter
+    if rounds(phase):
         decides["rounding"] = ROUNDING
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
@@ -154,30 +183,57 @@ def _train(
     name: str, recipe: Recipe, bank: Bank, model: nn.Module, listener: Listener
 ) -> dict[str, Tensor]:
     """One phase; returns the best averaged weights."""
-    settings = recipe.train if name == "float" else recipe.qat
-    task = Phase(name, settings, recipe, bank, model)
+    task = Phase(name, recipe, bank, model)
     run, folder = run_id(recipe, name), recipe.phase_folder(name)
     group = Processes(recipe.device)
-    Loop(name, recipe.name, run, folder, settings, task, listener, group).train()
-    best: dict[str, Tensor] = loop.load(folder / "best.pt", run)["averaged"]
+    Loop(name, recipe.name, run, folder, task.settings, task, listener, group).train()
+    return _best(recipe, name)
+
+
+def _best(recipe: Recipe, phase: str) -> dict[str, Tensor]:
+    """The best averaged weights of a finished phase. Raises CheckpointError if there are none."""
+    state = loop.load(recipe.phase_folder(phase) / "best.pt", run_id(recipe, phase))
+    best: dict[str, Tensor] = state["averaged"]
     return best
+
+
+def _rep_student(recipe: Recipe) -> RepStudent:
+    network = recipe.network
+    return RepStudent(network.channels, network.stride, network.expansion)
 
 
 def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
     """The float phase; returns the best averaged weights, collapsed."""
     prepare(recipe.threads, recipe.seed, recipe.device)
-    network = recipe.network
-    model = RepStudent(network.channels, network.stride, network.expansion)
-    if network.start:
-        grow.start_from(model, network.start)
+    model = _rep_student(recipe)
+    if recipe.network.start:
+        grow.start_from(model, recipe.network.start)
     model.load_state_dict(_train("float", recipe, bank, model, listener))
     return model.collapse()
 
 
+def train_expert(recipe: Recipe, bank: Bank, kind: str, listener: Listener) -> PlainStudent:
+    """The float phase of an expert, from the best weights of `float`; returns its own, likewise.
+
+    Raises RecipeError if the bank has no pictures of that kind.
+    """
+    if kind not in bank.profile:
+        raise RecipeError(
+            f"no crops of profile '{kind}' in the bank, but the recipe wants an expert for it; "
+            f"profiles are {', '.join(sorted(set(bank.profile)))}"
+        )
+    prepare(recipe.threads, recipe.seed, recipe.device)
+    model = _rep_student(recipe)
+    model.load_state_dict(_best(recipe, "float"))
+    model.load_state_dict(_train(f"expert-{kind}", recipe, bank, model, listener))
+    return model.collapse()
+
+
 def train_quantised(
-    recipe: Recipe, bank: Bank, plain: PlainStudent, listener: Listener
+    recipe: Recipe, bank: Bank, plain: PlainStudent, listener: Listener, kind: str = ""
 ) -> quant.QuantStudent:
-    """The int8 phase, from float weights; returns the best averaged weights.
+    """The int8 phase, from float weights (of an expert, if there is a `kind`, with ranges taken
+    from its own pictures); returns the best averaged weights.
 
     The weights are put on their steps so that they make up for each other, and stay there; the
     biases, of which the file keeps every digit, are trained with all that is rounded in place.
@@ -185,6 +241,7 @@ def train_quantised(
     """
     prepare(recipe.threads, recipe.seed, recipe.device)
     rows = bank.rows(held_out=False)
+    rows = rows[bank.profile[rows] == kind] if kind else rows
     rows = rows[:: max(1, len(rows) // recipe.qat.calibration_crops)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
     quant.equalise(plain, planes)
@@ -193,15 +250,21 @@ def train_quantised(
     for conv in quant.convolutions(plain):
         conv.weight.requires_grad = False
     model = quant.QuantStudent(plain, scales)
-    _train("qat", recipe, bank, model, listener)
-    return load_quantised(recipe)
+    _train(_rounding(kind), recipe, bank, model, listener)
+    return load_quantised(recipe, kind)
 
 
-def load_quantised(recipe: Recipe) -> quant.QuantStudent:
-    """The best weights of a finished run. Raises CheckpointError if there are none."""
-    path = recipe.phase_folder("qat") / "best.pt"
-    state = loop.load(path, run_id(recipe, "qat"))
+def load_quantised(recipe: Recipe, kind: str = "") -> quant.QuantStudent:
+    """The best weights of a finished run, or of its expert for a kind of picture.
+
+    Raises CheckpointError if there are none.
+    """
+    phase = _rounding(kind)
     plain = PlainStudent(recipe.network.channels, recipe.network.stride)
     model = quant.QuantStudent(plain, torch.ones(len(plain.convs)))
-    checkpoint.restore(model, state["averaged"], path)
+    checkpoint.restore(model, _best(recipe, phase), recipe.phase_folder(phase) / "best.pt")
     return model.eval()
+
+
+def _rounding(kind: str) -> str:
+    return f"qat-{kind}" if kind else "qat"

@@ -1,5 +1,5 @@
-"""Writes a model's folder: both ONNX files, the torch weights, the card and the page for people.
-Never by hand.
+"""Writes a model's folder: both ONNX files and the torch weights of the student and of each expert,
+the gate, the card and the page for people. Never by hand.
 
 The figures in the card are measured on the very int8 file that the folder holds, through the
 runtime's engine.
@@ -11,7 +11,8 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from vcsharp.catalogue import (
     SideEffects,
     Speed,
 )
+from vcsharp.engine.gate import Table
 from vcsharp.nets.plain import halo_px, mac_per_px, receptive_field_px
 from vcsharp_training import degrade, evaluate, onnx_graph, page, report, weights
 from vcsharp_training.errors import DataError
@@ -43,25 +45,43 @@ FILES: dict[FileKind, str] = {
     "fp32": "model.onnx",
     "torch": "model.safetensors",
 }
+GATE, CARD = "gate.json", "card.json"
 LICENCE = "GPL-2.0-or-later"
 CLEAN = "clean"
 TAUGHT = "taught.json"
 FLAT_PX = 64
 
 
-def write_files(folder: Path, name: str, model: QuantStudent) -> None:
-    """Writes the three weight files of a student."""
+@dataclass(frozen=True)
+class Trained:
+    """Everything that a run has made."""
+
+    student: QuantStudent
+    experts: Mapping[str, QuantStudent] = field(default_factory=dict)
+    """By kind of picture."""
+    gate: Table | None = None
+    """Chooses between them; there is one where there are experts."""
+
+
+def file_names(kind: str = "") -> dict[FileKind, str]:
+    """What the files of the student, or of an expert, are called."""
+    stem = kind or "model"
+    return {file: stem + name.removeprefix("model") for file, name in FILES.items()}
+
+
+def write_files(folder: Path, name: str, model: QuantStudent, kind: str = "") -> None:
+    """Writes the three weight files of a student, or of its expert for a kind of picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = model.plain
+    plain, names = model.plain, file_names(kind)
     onnx.save(
-        onnx_graph.int8_model(name, weights.int_layers(model), plain.stride), folder / FILES["int8"]
+        onnx_graph.int8_model(name, weights.int_layers(model), plain.stride), folder / names["int8"]
     )
     onnx.save(
         onnx_graph.float_model(name, weights.float_layers(plain), plain.stride),
-        folder / FILES["fp32"],
+        folder / names["fp32"],
     )
     state = {key: value.contiguous() for key, value in plain.state_dict().items()}
-    (folder / FILES["torch"]).write_bytes(save(state))
+    (folder / names["torch"]).write_bytes(save(state))
 
 
 def model_file(path: Path) -> ModelFile:
@@ -100,13 +120,24 @@ def _profile_metrics(found: evaluate.Report, profile: str, name: str) -> Profile
     )
 
 
-def write_bare(folder: Path, recipe: Recipe, recipe_path: str, model: QuantStudent) -> Card:
+def write_bare(folder: Path, recipe: Recipe, recipe_path: str, made: Trained) -> Card:
     """Writes a model that the runtime can run, with a card that holds no figures yet."""
-    write_files(folder, recipe.name, model)
-    params = sum(weight.numel() for weight in model.plain.parameters())
+    write_files(folder, recipe.name, made.student)
+    for kind, expert in made.experts.items():
+        write_files(folder, recipe.name, expert, kind)
+    if made.gate:
+        (folder / GATE).write_text(made.gate.model_dump_json() + "\n", "utf-8")
+    params = sum(weight.numel() for weight in made.student.plain.parameters())
     card = _bare_card(recipe, recipe_path, params, folder)
+    if made.gate:
+        experts = {kind: _entries(folder, kind) for kind in made.experts}
+        card = card.model_copy(update={"experts": experts, "gate": model_file(folder / GATE)})
     _write_card(folder, card)
     return card
+
+
+def _entries(folder: Path, kind: str = "") -> dict[FileKind, ModelFile]:
+    return {file: model_file(folder / name) for file, name in file_names(kind).items()}
 
 
 def _bare_card(recipe: Recipe, recipe_path: str, params: int, folder: Path) -> Card:
@@ -121,7 +152,7 @@ def _bare_card(recipe: Recipe, recipe_path: str, params: int, folder: Path) -> C
         receptive_field_px=receptive_field_px(channels, stride),
         halo_px=halo_px(channels, stride),
         multiple_of=stride,
-        files={kind: model_file(folder / file) for kind, file in FILES.items()},
+        files=_entries(folder),
         teacher=_teacher(recipe),
         data=recipe.data_note,
         recipe=recipe_path,
@@ -192,7 +223,7 @@ def _int8_loss_db(name: str, scores: evaluate.Report, profiles: Sequence[str]) -
 def write_model(
     recipe: Recipe,
     recipe_path: str,
-    model: QuantStudent,
+    made: Trained,
     progress: Bar | None = None,
     extras: Extras | None = None,
 ) -> Card:
@@ -203,12 +234,15 @@ def write_model(
     """
     staging = recipe.phase_folder("export") / recipe.name
     shutil.rmtree(staging, ignore_errors=True)
-    card = write_bare(staging, recipe, recipe_path, model)
+    card = write_bare(staging, recipe, recipe_path, made)
     models = evaluate.model_filters(staging)
     found = find(recipe.dev, models, extras or Extras(), workers=recipe.workers, progress=progress)
     card = with_figures(card, found)
     _write_card(staging, card)
-    flat = flat_response(OnnxFilter(staging / FILES["int8"]))
+    flat = max(
+        flat_response(OnnxFilter(staging / file_names(kind)["int8"]))
+        for kind in ("", *made.experts)
+    )
     (staging / "README.md").write_text(page.text(card, found, flat), "utf-8")
     _publish(staging, recipe.model_folder)
     recipe.phase_folder("evaluation.json").write_text(report.to_json(found.scores), "utf-8")
@@ -216,13 +250,12 @@ def write_model(
 
 
 def _write_card(folder: Path, card: Card) -> None:
-    (folder / "card.json").write_text(
-        card.model_dump_json(indent=1, exclude_none=True) + "\n", "utf-8"
-    )
+    (folder / CARD).write_text(card.model_dump_json(indent=1, exclude_none=True) + "\n", "utf-8")
 
 
 def _publish(staging: Path, folder: Path) -> None:
     """Copies a finished model into its place; the card comes last, as it names the others."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*FILES.values(), "README.md", "card.json"):
+    names = sorted(path.name for path in staging.iterdir() if path.name != CARD)
+    for name in (*names, CARD):
         shutil.copyfile(staging / name, folder / name)

@@ -6,6 +6,7 @@ Steps are counted, never minutes, so that a recipe repeats bit for bit on the CP
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -114,6 +115,39 @@ class PhaseSettings(LoopSettings):
     """Loss terms."""
 
 
+class ExpertSettings(PhaseSettings):
+    """Further training of the finished float student, once for each kind of picture.
+
+    An expert knows what it is to restore, and gains more on that than a student that has to be good
+    at everything. Which one a picture is for, the gate says (`gate.py`).
+    """
+
+    kinds: tuple[str, ...] = ()
+    """Profiles of the bank that get an expert; none without."""
+    others: Share = 0.02
+    """How often an expert sees a crop of another profile, where its own counts as 1: so that a
+    picture in the wrong hands is not spoilt. Takes the place of `shares`."""
+
+    def shares_of(self, kind: str, profiles: Iterable[str]) -> dict[str, float]:
+        """How often crops of each profile are drawn for the expert of one."""
+        return {profile: 1.0 if profile == kind else self.others for profile in profiles}
+
+
+class GateSettings(Strict):
+    """The classifier that chooses an expert."""
+
+    steps: int = Field(3000, gt=0)
+    """Optimiser steps."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Rate at the start of the cosine."""
+    batch: int = Field(256, gt=0)
+    """Samples per step."""
+    width: int = Field(32, gt=0, le=256)
+    """Of its two hidden layers."""
+    others: int = Field(1000, gt=0)
+    """Samples that are spoilt in ways no expert was trained for."""
+
+
 class RunSettings(Strict):
     """What every recipe has: a name, a seed, and where things lie."""
 
@@ -163,6 +197,12 @@ class Recipe(RunSettings):
     """The student."""
     train: PhaseSettings = PhaseSettings()
     """Training in floating point."""
+    experts: ExpertSettings = Field(
+        ExpertSettings(steps=8000, learning_rate=5e-4), json_schema_extra=LATER
+    )
+    """Training of experts in floating point, each from the best weights of `train`."""
+    gate: GateSettings = Field(GateSettings(), json_schema_extra=LATER)
+    """Training of what chooses between them."""
     qat: PhaseSettings = PhaseSettings(
         steps=500, learning_rate=3e-4, warmup_steps=100, flat_levels=64
     )

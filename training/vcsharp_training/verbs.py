@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
+from vcsharp.engine.gate import GENERAL, Table
 from vcsharp_training import bank as banks
 from vcsharp_training import (
     checkpoint,
     drawn,
+    gating,
     images,
     perceptual,
     plots,
@@ -23,6 +28,7 @@ from vcsharp_training import (
 from vcsharp_training import distil as training
 from vcsharp_training import export as exporting
 from vcsharp_training.errors import CheckpointError, DataError
+from vcsharp_training.export import GATE
 from vcsharp_training.loop import Listener, Report, no_listener
 from vcsharp_training.measuring import Extras
 from vcsharp_training.processes import Processes
@@ -41,7 +47,7 @@ def cut(recipe: RunSettings, preview: Path | None = None) -> None:
 
 
 def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> None:
-    """From pictures to a model: bank, both phases, and the model's folder if it is to `ship`.
+    """From pictures to a model: bank, all phases, and the model's folder if it is to `ship`.
 
     Raises DataError before anything is trained if there is nothing to train or to measure on, and
     CheckpointError if what a loss looks with is missing.
@@ -56,8 +62,47 @@ def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> 
             plain = training.train_float(recipe, crops, listener)
         with _phase("qat", recipe, group) as listener:
             training.train_quantised(recipe, crops, plain, listener)
+        for kind in recipe.experts.kinds:
+            _train_expert(recipe, kind, crops, group)
+        if recipe.experts.kinds and group.is_main:
+            _train_gate(recipe, crops)
         if ship and group.is_main:
             export(recipe, recipe_path, extras)
+
+
+def _train_expert(recipe: Recipe, kind: str, crops: banks.Bank, group: Processes) -> None:
+    with _phase(f"expert-{kind}", recipe, group) as listener:
+        plain = training.train_expert(recipe, crops, kind, listener)
+    with _phase(f"qat-{kind}", recipe, group) as listener:
+        training.train_quantised(recipe, crops, plain, listener, kind)
+
+
+def _train_gate(recipe: Recipe, crops: banks.Bank) -> None:
+    """What chooses between the experts; in seconds, so it keeps no checkpoints."""
+    made = _trained(recipe)
+    gate = gating.train(recipe, crops, {GENERAL: made.student, **made.experts})
+    file = recipe.phase_folder(GATE)
+    file.write_text(gate.table.model_dump_json(), "utf-8")
+    progress.say(f"gate: tells the kind of {gate.accuracy:.1%} of the held-out pictures")
+
+
+def _trained(recipe: Recipe) -> exporting.Trained:
+    """What finished runs have left, but for the gate."""
+    experts = {kind: training.load_quantised(recipe, kind) for kind in recipe.experts.kinds}
+    return exporting.Trained(training.load_quantised(recipe), experts)
+
+
+def _with_gate(recipe: Recipe, made: exporting.Trained) -> exporting.Trained:
+    if not made.experts:
+        return made
+    file = recipe.phase_folder(GATE)
+    try:
+        gate = Table.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(
+            f"cannot read the gate '{file}': run 'vcsharp-train distil' with the same recipe first"
+        ) from error
+    return replace(made, gate=gate)
 
 
 def distil_reference(recipe: ReferenceRecipe) -> None:
@@ -83,9 +128,9 @@ def distil_reference(recipe: ReferenceRecipe) -> None:
 def export(recipe: Recipe, recipe_path: Path, extras: Extras) -> None:
     """Writes, measures and describes the model."""
     recipe = _with_dev(recipe)
-    model = training.load_quantised(recipe)
+    made = _with_gate(recipe, _trained(recipe))
     with progress.bar("measuring") as bar:
-        card = exporting.write_model(recipe, _in_repository(recipe_path), model, bar, extras)
+        card = exporting.write_model(recipe, _in_repository(recipe_path), made, bar, extras)
     progress.say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
 
 
