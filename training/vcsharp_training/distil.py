@@ -5,7 +5,7 @@ each expert that the recipe names; killed and started again, it goes on where it
 the same weights. The target is the ground truth, and, where the recipe says so and the teacher did
 better than nothing, the teacher's picture.
 
-Phases have names: `float` and `qat`, for an expert `expert-KIND` and `qat-KIND`.
+Phases have names: `float` and `qat`, for an expert `expert-KIND`, `crisp-KIND` and `qat-KIND`.
 """
 
 from __future__ import annotations
@@ -154,19 +154,29 @@ def settings_of(phase: str, recipe: Recipe, bank: Bank) -> PhaseSettings:
     kind = kind_of(phase)
     if not kind:
         return recipe.qat if rounds(phase) else recipe.train
-    settings = recipe.qat if rounds(phase) else recipe.experts
     shares = recipe.experts.shares_of(kind, sorted(set(map(str, bank.profile))))
-    return settings.model_copy(update={"shares": shares})
+    return _expert_settings(phase, recipe).model_copy(update={"shares": shares})
+
+
+def _expert_settings(phase: str, recipe: Recipe) -> PhaseSettings:
+    """The biases of a crisp expert are trained for what it was, but not with LPIPS, for time."""
+    if not rounds(phase):
+        return recipe.crisp if phase.startswith("crisp") else recipe.experts
+    if kind_of(phase) not in recipe.crisp.kinds:
+        return recipe.qat
+    loss = recipe.crisp.loss.model_copy(update={"lpips": 0.0})
+    return recipe.qat.model_copy(update={"loss": loss})
 
 
 def run_id(recipe: Recipe, phase: str) -> str:
     """Names what decides a phase's weights: the settings up to it, not the places of things."""
     kind = kind_of(phase)
-    names = {"seed", "network", "bank", "train"}
-    names |= ({"qat"} if rounds(phase) else set()) | ({"experts"} if kind else set())
+    names = {"seed", "network", "bank", "train"} | ({"qat"} if rounds(phase) else set())
     decides = {name: value for name, value in recipe.decides().items() if name in names}
     if kind:
-        decides["experts"] |= {"kinds": kind}  # the others' do not matter
+        decides["experts"] = recipe.experts.of(kind).decides() | {"kinds": kind}
+    if kind in recipe.crisp.kinds and not phase.startswith("expert"):
+        decides["crisp"] = recipe.crisp.of(kind).decides() | {"kinds": kind}
     if rounds(phase):
         decides["rounding"] = ROUNDING
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
@@ -213,7 +223,7 @@ def train_float(recipe: Recipe, bank: Bank, listener: Listener) -> PlainStudent:
 
 
 def train_expert(recipe: Recipe, bank: Bank, kind: str, listener: Listener) -> PlainStudent:
-    """The float phase of an expert, from the best weights of `float`; returns its own, likewise.
+    """The float phases of an expert, from the best weights of `float`; returns its own, likewise.
 
     Raises RecipeError if the bank has no pictures of that kind.
     """
@@ -226,6 +236,8 @@ def train_expert(recipe: Recipe, bank: Bank, kind: str, listener: Listener) -> P
     model = _rep_student(recipe)
     model.load_state_dict(_best(recipe, "float"))
     model.load_state_dict(_train(f"expert-{kind}", recipe, bank, model, listener))
+    if kind in recipe.crisp.kinds:
+        model.load_state_dict(_train(f"crisp-{kind}", recipe, bank, model, listener))
     return model.collapse()
 
 

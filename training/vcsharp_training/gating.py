@@ -133,13 +133,16 @@ def fit(model: nn.Sequential, found: Samples, settings: GateSettings) -> None:
 def gains_db(
     student: QuantStudent, banks: tuple[Bank, ...], names: tuple[str, ...]
 ) -> tuple[float, ...]:
-    """What a student gains on each kind of held-out crop; on clean ones, what it takes away."""
+    """What a student gains on each kind of held-out crop; on clean ones, what it takes away.
+
+    0 where no crop of a kind is held out.
+    """
     scores = dict[str, float]()
     for bank in banks:
         scores |= validate.scores(student, bank, student.plain.stride)
     if validate.CLEAN in scores:
         scores[validate.CLEAN] = min(0.0, scores[validate.CLEAN] - UNTOUCHED_DB)
-    return tuple(round(scores[name], 3) for name in names)
+    return tuple(round(scores.get(name, 0.0), 3) for name in names)
 
 
 @dataclass(frozen=True)
@@ -159,14 +162,9 @@ def train(recipe: Recipe, bank: Bank, students: Mapping[str, QuantStudent]) -> T
     settings = recipe.gate
     torch.manual_seed(recipe.seed)
     size, names = recipe.bank.crops_per_window, kinds(bank)
+    _refuse_too_few(recipe, bank)
     banks = bank, others(bank, size, settings.others, recipe.seed)
     found = samples(banks, names, size)
-    if len({*found.kind[~found.held_out].tolist()}) < len(names):
-        raise DataError(
-            f"the crop bank in '{recipe.bank_folder}' is too small to train a gate: every profile "
-            f"needs {size} crops of one picture that follow each other; "
-            "cut more crops per picture (bank.crops_per_image)"
-        )
     mean, scale = _normalisation(found)
     normal = Samples(
         ((found.features - mean) * scale).astype(np.float32), found.kind, found.held_out
@@ -182,6 +180,17 @@ def train(recipe: Recipe, bank: Bank, students: Mapping[str, QuantStudent]) -> T
     )
     assert GENERAL in table.gains_db
     return Trained(table, _accuracy(model, normal))
+
+
+def _refuse_too_few(recipe: Recipe, bank: Bank) -> None:
+    size = recipe.bank.crops_per_window
+    known = {str(bank.profile[rows.start]) for rows in groups(bank, size)}
+    if missing := set(kinds(bank)) - known - {OTHER}:
+        raise DataError(
+            f"the crop bank in '{recipe.bank_folder}' is too small to train a gate: profile "
+            f"'{min(missing)}' has nowhere {size} crops of one picture that follow each other; "
+            "cut more per picture (bank.crops_per_image)"
+        )
 
 
 def _normalisation(found: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

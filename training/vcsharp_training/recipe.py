@@ -128,9 +128,20 @@ class ExpertSettings(PhaseSettings):
     """How often an expert sees a crop of another profile, where its own counts as 1: so that a
     picture in the wrong hands is not spoilt. Takes the place of `shares`."""
 
+    def of(self, kind: str) -> Self:
+        """The settings of one expert."""
+        return self.model_copy(update={"kinds": (kind,)})
+
     def shares_of(self, kind: str, profiles: Iterable[str]) -> dict[str, float]:
         """How often crops of each profile are drawn for the expert of one."""
         return {profile: 1.0 if profile == kind else self.others for profile in profiles}
+
+
+class CrispSettings(ExpertSettings):
+    """A last stretch of some experts for the eye: its `loss` asks for detail, which costs decibels.
+
+    What decibels like best is chosen at every validation: `validate_every` should be `steps`.
+    """
 
 
 class GateSettings(Strict):
@@ -201,12 +212,23 @@ class Recipe(RunSettings):
         ExpertSettings(steps=8000, learning_rate=5e-4), json_schema_extra=LATER
     )
     """Training of experts in floating point, each from the best weights of `train`."""
+    crisp: CrispSettings = Field(
+        CrispSettings(steps=1500, validate_every=1500, warmup_steps=100, learning_rate=3e-4),
+        json_schema_extra=LATER,
+    )
+    """Further training of some of the experts, from their best weights."""
     gate: GateSettings = Field(GateSettings(), json_schema_extra=LATER)
     """Training of what chooses between them."""
     qat: PhaseSettings = PhaseSettings(
         steps=500, learning_rate=3e-4, warmup_steps=100, flat_levels=64
     )
     """Quantisation-aware training of the biases, from the best floating-point weights, rounded."""
+
+    @model_validator(mode="after")
+    def _crisp_ones_are_experts(self) -> Self:
+        if unknown := set(self.crisp.kinds) - set(self.experts.kinds):
+            raise ValueError(f"crisp.kinds names '{min(unknown)}', experts.kinds does not")
+        return self
 
     @property
     def model_folder(self) -> Path:

@@ -92,7 +92,8 @@ def _trained(recipe: Recipe) -> exporting.Trained:
     return exporting.Trained(training.load_quantised(recipe), experts)
 
 
-def _with_gate(recipe: Recipe, made: exporting.Trained) -> exporting.Trained:
+def with_gate(recipe: Recipe, made: exporting.Trained) -> exporting.Trained:
+    """What was made, with the gate that `distil` left. Raises CheckpointError if there is none."""
     if not made.experts:
         return made
     file = recipe.phase_folder(GATE)
@@ -128,7 +129,7 @@ def distil_reference(recipe: ReferenceRecipe) -> None:
 def export(recipe: Recipe, recipe_path: Path, extras: Extras) -> None:
     """Writes, measures and describes the model."""
     recipe = _with_dev(recipe)
-    made = _with_gate(recipe, _trained(recipe))
+    made = with_gate(recipe, _trained(recipe))
     with progress.bar("measuring") as bar:
         card = exporting.write_model(recipe, _in_repository(recipe_path), made, bar, extras)
     progress.say(f"wrote '{recipe.model_folder}' ({card.params:,} parameters)")
@@ -151,7 +152,8 @@ def _with_dev(recipe: Recipe) -> Recipe:
 
 
 def _check_eyes(recipe: Recipe) -> None:
-    for table, phase in (("train", recipe.train), ("qat", recipe.qat)):
+    phases = {"train": recipe.train, "experts": recipe.experts, "crisp": recipe.crisp}
+    for table, phase in (phases | {"qat": recipe.qat}).items():
         try:
             if phase.loss.lpips:
                 perceptual.load(phase.loss.lpips_weights)
