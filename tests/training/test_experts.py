@@ -53,6 +53,7 @@ def test_an_expert_is_another_network_and_repeats_bit_for_bit(trained, crops, ma
 def test_an_expert_sees_its_own_kind_above_all(trained, crops):
     settings = distil.settings_of(f"expert-{KIND}", trained, crops)
     assert settings.shares[KIND] == 1
+    assert settings.steps == trained.experts.steps
     assert {settings.shares[name] for name in settings.shares if name != KIND} == {0.02}
     assert set(settings.shares) == set(crops.profile)
 
@@ -79,6 +80,8 @@ def test_only_what_decides_an_experts_weights_names_its_run(trained):
     assert ids(_with(trained, "gate", steps=7)) == before
     longer = ids(_with(trained, "experts", steps=11))
     assert [a == b for a, b in zip(before, longer, strict=True)] == [True, True, False, False]
+    assert ids(_with(trained, "experts", steps_of={"call": 11})) == before
+    assert ids(_with(trained, "experts", steps_of={"half": 11})) == longer
     crisp = ids(_with(trained, "crisp", kinds=["half"]))
     assert [a == b for a, b in zip(before, crisp, strict=True)] == [True, True, True, False]
 

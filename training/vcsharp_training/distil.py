@@ -160,9 +160,10 @@ def settings_of(phase: str, recipe: Recipe, bank: Bank) -> PhaseSettings:
 
 def _expert_settings(phase: str, recipe: Recipe) -> PhaseSettings:
     """The biases of a crisp expert are trained for what it was, but not with LPIPS, for time."""
+    kind = kind_of(phase)
     if not rounds(phase):
-        return recipe.crisp if phase.startswith("crisp") else recipe.experts
-    if kind_of(phase) not in recipe.crisp.kinds:
+        return (recipe.crisp if phase.startswith("crisp") else recipe.experts).of(kind)
+    if kind not in recipe.crisp.kinds:
         return recipe.qat
     loss = recipe.crisp.loss.model_copy(update={"lpips": 0.0})
     return recipe.qat.model_copy(update={"loss": loss})

@@ -128,9 +128,13 @@ class ExpertSettings(PhaseSettings):
     """How often an expert sees a crop of another profile, where its own counts as 1: so that a
     picture in the wrong hands is not spoilt. Takes the place of `shares`."""
 
+    steps_of: dict[str, int] = Field({}, json_schema_extra=LATER)
+    """Steps of experts that need more than `steps`, or fewer, by kind."""
+
     def of(self, kind: str) -> Self:
         """The settings of one expert."""
-        return self.model_copy(update={"kinds": (kind,)})
+        steps = self.steps_of.get(kind, self.steps)
+        return self.model_copy(update={"kinds": (kind,), "steps": steps, "steps_of": {}})
 
     def shares_of(self, kind: str, profiles: Iterable[str]) -> dict[str, float]:
         """How often crops of each profile are drawn for the expert of one."""
