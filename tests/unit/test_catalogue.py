@@ -137,7 +137,7 @@ def test_an_expert_is_the_model_with_other_files(home):
     expert = model.expert("half")
     assert expert.path("int8") == model.folder / "model.int8.onnx"
     assert list(expert.card.files) == ["int8"]
-    same = {"files": {}, "experts": {}, "gate": None}
+    same: dict[str, object] = {"files": {}, "experts": {}, "gate": None}
     assert expert.card.model_copy(update=same) == model.card.model_copy(update=same)
     with pytest.raises(ModelError, match="no expert 'call'; its experts are: half"):
         model.expert("call")

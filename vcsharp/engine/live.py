@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from vcsharp.engine import tiling
 from vcsharp.engine.governor import Sharing
 from vcsharp.engine.pilot import LoadMeter, Pilot
 from vcsharp.engine.worker import TILE_PX, Engine, EngineFacts
-from vcsharp.errors import BackendError, ModelError, VcsharpError
+from vcsharp.errors import BackendError, VcsharpError
 from vcsharp.frame import Frame
 from vcsharp.states import EngineState
 
@@ -27,8 +25,6 @@ TUNE_AFTER_S = 4.0
 PATIENCE = 2
 """A GPU that failed so often within a minute is given up for the CPU."""
 FAULT_WINDOW_S = 60.0
-SANE_LEVELS = 24
-"""How far a network may move plain grey before it is taken for broken; trained ones move 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,8 @@ class LiveEngine:
     @property
     def facts(self) -> EngineFacts:
         """Of the engine that runs, or ran last."""
-        return self._facts
+        engine = self._engine
+        return engine.facts if engine else self._facts
 
     @property
     def status(self) -> EngineStatus:
@@ -160,13 +157,15 @@ class LiveEngine:
         if engine is None:
             return frame
         engine.strength, engine.share = self.strength, self._pilot.share
-        started_s = time.perf_counter()
+        expert, started_s = engine.facts.expert, time.perf_counter()
         try:
             result = engine.process(frame)
         except (BackendError, MemoryError, RuntimeError) as error:
             self._fail(str(error) or "out of memory")
             return frame
-        if not frame.notice and self.strength:
+        if engine.facts.expert != expert:
+            self._pilot.changing()  # a frame with which weights are loaded says nothing of others
+        elif not frame.notice and self.strength:
             self._govern(frame, time.perf_counter() - started_s, engine)
         return result
 
@@ -335,16 +334,9 @@ def checked(engine: Engine) -> Engine:
 
     Raises ModelError.
     """
-    grey = np.full((64, 64), 128, np.uint8)
     try:
-        moved = int(np.abs(engine.sharpen_luma(grey, 1.0).astype(int) - 128).max())
-    except BackendError:
+        engine.check()
+    except VcsharpError:
         engine.close()
         raise
-    if moved > SANE_LEVELS:
-        engine.close()
-        raise ModelError(
-            f"network '{engine.facts.model}' turns plain grey into something else (by {moved} "
-            "levels): its weights are damaged; install the model again"
-        )
     return engine

@@ -52,8 +52,9 @@ class _Memory:
     """Frames since then."""
 
 
-_Key = tuple[Plan, float, tuple[int, ...]]
-"""What an output depends on beside the plane: plan, strength, and the output's shape."""
+_Key = tuple[Backend, Plan, float, tuple[int, ...]]
+"""What an output depends on beside the plane: the backend, whose weights may be those of another
+expert, plan, strength, and the output's shape."""
 
 
 class TileMemory:
@@ -95,7 +96,7 @@ class TileMemory:
         Raises:
             BackendError: as `Backend.sharpen`.
         """
-        key = plan, strength, out.shape
+        key = backend, plan, strength, out.shape
         last = self._recall(key)
         self._key = None  # in case the backend fails
         stale = [index for index in range(len(plan.tiles)) if self._stale(plane, plan, index)]
@@ -112,7 +113,7 @@ class TileMemory:
         """The last output, or None where it says nothing about this one."""
         if self._key == key:
             return self._last
-        self._tiles = [None] * len(key[0].tiles)
+        self._tiles = [None] * len(key[1].tiles)
         return None
 
     def _stale(self, plane: Bytes, plan: Plan, index: int) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,15 @@ import numpy as np
 from vcsharp import catalogue
 from vcsharp.buffers import PICTURES
 from vcsharp.catalogue import Model
+from vcsharp.engine import experts, tiling
 from vcsharp.engine import setup as setups
-from vcsharp.engine import tiling
 from vcsharp.engine.backend import Backend, NullBackend
+from vcsharp.engine.backends import Candidate, make
+from vcsharp.engine.experts import AUTO, Experts, Held
 from vcsharp.engine.reuse import Tally, TileMemory
+from vcsharp.engine.sanity import refuse_insane
 from vcsharp.engine.setup import Setup
-from vcsharp.engine.streaming import streaming
+from vcsharp.engine.streaming import StreamingBackend
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
 
@@ -42,6 +44,13 @@ class EngineFacts:
     device: str
     precision: str
     tile_px: int
+    expert: str = ""
+    """Of the model's experts, the one that the last picture was for; empty is the student."""
+
+    @property
+    def title(self) -> str:
+        """Model and expert in one word: `nano`, `nano/call`."""
+        return f"{self.model}/{self.expert}" if self.expert else self.model
 
     @property
     def runtime(self) -> str:
@@ -55,8 +64,10 @@ class Pending:
 
     result: Frame
     """Where it is written to; the frame itself where nothing is to be done or all is done."""
+    held: Held | None = None
+    """What works on it; None where nothing is under way."""
     ticket: Any = None
-    """The backend's; None where nothing is under way."""
+    """The backend's."""
     tiles: int = 0
     """That are under way."""
 
@@ -69,14 +80,17 @@ class Engine:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Backend | Experts,
         model: Model | None,
         tile_px: int = TILE_PX,
         change_threshold: int | None = None,
     ) -> None:
         """`change_threshold` is `TileMemory`'s; None computes every tile of every frame."""
-        self._backend = streaming(backend)
-        self.lanes: int = getattr(backend, "lanes", 1)
+        name = model.card.name if model else NO_MODEL
+        self._experts = (
+            backend if isinstance(backend, Experts) else Experts(lambda _: backend, of=name)
+        )
+        self.lanes = self._experts.lanes
         """Tiles that are worked on at once."""
         self._memory = None if change_threshold is None else TileMemory(change_threshold)
         self._halo_px = model.card.halo_px if model else 0
@@ -86,8 +100,10 @@ class Engine:
         """Of a frame's tiles that are computed at most, 0..1; needs a `change_threshold`."""
         self.on_tiles: Callable[[Tally], None] = lambda _: None
         """Told after each frame what became of its tiles."""
-        name = model.card.name if model else NO_MODEL
-        self.facts = EngineFacts(name, backend.name, backend.device, backend.precision, tile_px)
+        self.on_expert: Callable[[EngineFacts], None] = lambda _: None
+        """Told when a stream's picture is for another expert than the one before."""
+        made, expert = self._backend, self._experts.current.name
+        self.facts = EngineFacts(name, made.name, made.device, made.precision, tile_px, expert)
         self.plan(64, 64)  # raises early if the tiles are too small for the halo
 
     @property
@@ -123,40 +139,46 @@ class Engine:
         if self.share == 0:
             self.on_tiles(Tally(passed=len(plan.tiles)))
             return Pending(frame)
-        result, ticket = frame.blank_copy(), None
+        held, result, ticket = self._held(frame.y, plan), frame.blank_copy(), None
         plane = _padded(frame.y, plan.width, plan.height)
         if self._memory is None:
-            ticket = self._backend.submit([plane], plan, self.strength)
+            ticket = held.submit([plane], plan, self.strength)
         else:
             memory, strength, share = self._memory, self.strength, self.share
-            self.on_tiles(memory.sharpen(self._backend, plane, plan, strength, result.y, share))
+            self.on_tiles(memory.sharpen(held.backend, plane, plan, strength, result.y, share))
         luma_bytes = frame.width * frame.height
         np.copyto(result.data[luma_bytes:], frame.data[luma_bytes:])
-        return Pending(result, ticket, len(plan.tiles))
+        return Pending(result, held if self._memory is None else None, ticket, len(plan.tiles))
 
     def collect(self, pending: Pending) -> Frame:
         """The result of a frame that was submitted, once it is done. Each once."""
-        if pending.ticket is not None:
-            self._backend.collect(pending.ticket, [pending.result.y])
+        if pending.held is not None:
+            pending.held.collect(pending.ticket, [pending.result.y])
             self.on_tiles(Tally(computed=pending.tiles))
         return pending.result
 
     def sharpen_batch(self, lumas: Sequence[Bytes], strength: float) -> list[Bytes]:
         """As `sharpen_luma` for planes of one size, as one batch where the backend can.
 
-        Several small pictures fill a GPU that one of them leaves half empty.
+        Several small pictures fill a GPU that one of them leaves half empty. Those for different
+        experts are worked on in groups.
         """
         if strength == 0 or not lumas:
             return [luma.copy() for luma in lumas]
         outs = [np.empty_like(luma) for luma in lumas]
         height, width = outs[0].shape
         plan = self.plan(width, height)
-        planes = [_padded(luma, plan.width, plan.height) for luma in lumas]
-        self._backend.collect(self._backend.submit(planes, plan, strength), outs)
+        for name, members in self._experts.parted(lumas).items():
+            group = [(lumas[index], outs[index]) for index in members]
+            self._work(self._experts.use(name, plan), plan, group, strength)
+        self._noted()
         return outs
 
     def sharpen_luma(self, luma: Bytes, strength: float) -> Bytes:
-        """A sharpened copy of one plane: uint8, any (height, width) from 1 x 1 up."""
+        """A sharpened copy of one plane: uint8, any (height, width) from 1 x 1 up.
+
+        A picture by itself: which expert it is for is found out anew, whatever came before.
+        """
         return self.sharpen_batch([luma], strength)[0]
 
     def plan(self, width: int, height: int) -> tiling.Plan:
@@ -171,24 +193,56 @@ class Engine:
 
     def warm_up(self, width: int, height: int) -> None:
         """Prepares for frames of that size and runs a grey one, so that the first real frame is not
-        slow.
+        slow, unless it is for an expert: which one, nobody knows yet.
         """
         self.warm_up_batch(width, height, 1)
 
     def warm_up_batch(self, width: int, height: int, planes: int) -> None:
         """The same for batches of so many planes; see `sharpen_batch`."""
-        self._backend.prepare(self.plan(width, height), planes)
-        self.sharpen_batch([np.full((height, width), 128, np.uint8)] * planes, 1.0)
+        plan, grey = self.plan(width, height), np.full((height, width), 128, np.uint8)
+        self._backend.prepare(plan, planes)
+        pairs = [(grey, np.empty_like(grey)) for _ in range(planes)]
+        self._work(self._experts.current, plan, pairs, 1.0)
+
+    def check(self) -> None:
+        """Lets plain grey through. Raises ModelError if that turns into something else."""
+        refuse_insane(self._backend, self.plan(64, 64), self.facts.title)
 
     def close(self) -> None:
-        """Frees the backend. Idempotent."""
-        self._backend.close()
+        """Frees the backends. Idempotent."""
+        self._experts.close()
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def _backend(self) -> StreamingBackend:
+        return self._experts.current.backend
+
+    def _held(self, luma: Bytes, plan: tiling.Plan) -> Held:
+        """What the stream's next picture is worked on with."""
+        held = self._experts.for_frame(luma, plan)
+        if self._noted():
+            self.on_expert(self.facts)
+        return held
+
+    def _noted(self) -> bool:
+        """Keeps the facts true; whether the expert is another one."""
+        name = self._experts.current.name
+        changed = name != self.facts.expert
+        if changed:
+            self.facts = replace(self.facts, expert=name)
+        return changed
+
+    def _work(
+        self, held: Held, plan: tiling.Plan, pairs: Sequence[tuple[Bytes, Bytes]], strength: float
+    ) -> None:
+        """From planes to others of their size, as one batch."""
+        planes = [_padded(luma, plan.width, plan.height) for luma, _ in pairs]
+        held.collect(held.submit(planes, plan, strength), [out for _, out in pairs])
 
 
 def _padded(luma: Bytes, width: int, height: int) -> Bytes:
@@ -211,6 +265,7 @@ def choose(
     threads: int,
     tile_px: int,
     change_threshold: int | None = None,
+    expert: str = AUTO,
 ) -> Engine:
     """The engine that the settings name; `auto` takes the best that this machine has.
 
@@ -222,8 +277,11 @@ def choose(
         threads: CPU threads; 0 means one per core at hand.
         tile_px: edge of the largest tile; 0 is `TILE_PX`, or what was measured to be best here.
         change_threshold: see `Engine`.
+        expert: `auto` (the model's gate chooses, where it has one), `off` (none), or the name of
+            one for all pictures; without meaning for the model `none`.
 
     Raises:
+        SettingsError: the model has no such expert.
         ModelError: the model is damaged; ModelNotFoundError: there is none of that name.
         BackendUnavailableError: nothing that was asked for can run here; all reasons joined.
     """
@@ -234,7 +292,7 @@ def choose(
     reasons: dict[str, None] = {}  # in order, each once
     for candidate in _candidates(device, backend, precision, setup):
         try:
-            engine = _engine(candidate, found, threads, tile_px, change_threshold, setup)
+            engine = _engine(candidate, found, threads, tile_px, change_threshold, setup, expert)
         except BackendUnavailableError as error:
             reasons[str(error)] = None
             continue
@@ -252,9 +310,7 @@ def _nothing_fits(device: str, backend: str, precision: str) -> str:
     )
 
 
-_Candidate = tuple[str, str, str]
-"""(device, `ort`, `torch` or `tensorrt`, precision)."""
-_BEST_FIRST: list[_Candidate] = [
+_BEST_FIRST: list[Candidate] = [
     ("cuda", "torch", "fp16"),
     ("cuda", "torch", "fp32"),
     ("cuda", "ort", "fp32"),
@@ -262,7 +318,7 @@ _BEST_FIRST: list[_Candidate] = [
     ("cpu", "ort", "fp32"),
     ("cpu", "torch", "fp32"),
 ]
-_BY_NAME: list[_Candidate] = [
+_BY_NAME: list[Candidate] = [
     ("cuda", "torch", "bf16"),
     ("cuda", "tensorrt", "fp16"),
     ("cuda", "tensorrt", "fp32"),
@@ -271,7 +327,7 @@ _BY_NAME: list[_Candidate] = [
 start for the first time."""
 
 
-def _candidates(device: str, backend: str, precision: str, setup: Setup | None) -> list[_Candidate]:
+def _candidates(device: str, backend: str, precision: str, setup: Setup | None) -> list[Candidate]:
     """What fits the wishes, best first. What was measured says nothing about GPUs."""
     devices = [device] if device != "auto" else (["cuda", "cpu"] if has_nvidia() else ["cpu"])
     named = precision == "bf16" or backend == "tensorrt"
@@ -288,43 +344,19 @@ def _candidates(device: str, backend: str, precision: str, setup: Setup | None) 
 
 
 def _engine(
-    candidate: _Candidate,
+    candidate: Candidate,
     model: Model,
     threads: int,
     tile_px: int,
     change_threshold: int | None,
     setup: Setup | None,
+    expert: str,
 ) -> Engine:
     if setup is None or candidate[:2] != ("cpu", "ort"):
         setup = Setup("", tile_px or TILE_PX, threads)
-    backend = _make(candidate, model, setup)
-    return Engine(backend, model, setup.tile_px, change_threshold)
-
-
-def _make(candidate: _Candidate, model: Model, setup: Setup) -> Backend:
-    device, kind, precision = candidate
-    if kind != "torch" and device != "cpu":
-        _require("onnxruntime", "ONNX Runtime", "gpu")
-        from vcsharp.engine.ort_cuda import OrtCudaBackend
-
-        return OrtCudaBackend(model, precision, device, tensorrt=kind == "tensorrt")
-    if kind == "ort":
-        _require("onnxruntime", "ONNX Runtime", "cpu")
-        from vcsharp.engine.ort import OrtBackend
-
-        return OrtBackend(model, precision, device, setup.threads, inside=setup.inside)
-    _require("torch", "PyTorch", "torch")
-    _require("safetensors", "safetensors", "torch")
-    from vcsharp.engine.torch_cuda import TorchBackend
-
-    return TorchBackend(model, precision, device, setup.threads)
-
-
-def _require(module: str, title: str, extra: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise BackendUnavailableError(
-            f"{title} is not installed; install it with: pip install 'vcsharp[{extra}]'"
-        )
+    used = setup
+    backends = experts.of_model(model, lambda one: make(candidate, one, used), expert)
+    return Engine(backends, model, used.tile_px, change_threshold)
 
 
 def has_nvidia() -> bool:
