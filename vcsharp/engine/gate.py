@@ -27,6 +27,9 @@ SMALLEST_PX = 3 * BLOCK_PX
 """Shortest side of a picture that can be told anything about."""
 GENERAL = ""
 """Stands for the student itself."""
+MARGIN_DB = 0.1
+"""An expert has to be expected to gain so much more than the student, which knows more kinds of
+pictures: what is next to even is left to it."""
 LARGEST_GATE_BYTES = 1 << 20
 _CALM, _BUSY = slice(0.1, 0.4), slice(0.6, 1.0)
 """Shares of the squares, from the calmest to the busiest."""
@@ -132,6 +135,7 @@ class Gate:
         self._kinds = table.kinds
         self._experts = tuple(table.gains_db)
         self._gains = np.array([table.gains_db[name] for name in self._experts])
+        self._gains[self._experts.index(GENERAL)] += MARGIN_DB
         self._mean, self._scale = np.array(table.mean), np.array(table.scale)
         self._layers = [(np.array(x.weight), np.array(x.bias)) for x in table.layers]
 
