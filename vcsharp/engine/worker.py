@@ -23,6 +23,7 @@ from vcsharp.engine.experts import AUTO, Experts, Held
 from vcsharp.engine.reuse import Tally, TileMemory
 from vcsharp.engine.sanity import refuse_insane
 from vcsharp.engine.setup import Setup
+from vcsharp.engine.steady import Steady
 from vcsharp.engine.streaming import StreamingBackend
 from vcsharp.errors import BackendUnavailableError, SettingsError
 from vcsharp.frame import Bytes, Frame
@@ -84,8 +85,11 @@ class Engine:
         model: Model | None,
         tile_px: int = TILE_PX,
         change_threshold: int | None = None,
+        steady: int = 0,
     ) -> None:
-        """`change_threshold` is `TileMemory`'s; None computes every tile of every frame."""
+        """`change_threshold` is `TileMemory`'s; None computes every tile of every frame. `steady`
+        is `Steady`'s, for the frames of a stream.
+        """
         name = model.card.name if model else NO_MODEL
         self._experts = (
             backend if isinstance(backend, Experts) else Experts(lambda _: backend, of=name)
@@ -93,6 +97,7 @@ class Engine:
         self.lanes = self._experts.lanes
         """Tiles that are worked on at once."""
         self._memory = None if change_threshold is None else TileMemory(change_threshold)
+        self._steady = Steady(steady)
         self._halo_px = model.card.halo_px if model else 0
         self._multiple = model.card.multiple_of if model else 1
         self.strength = 1.0
@@ -134,9 +139,11 @@ class Engine:
     def submit(self, frame: Frame) -> Pending:
         """Begins with a frame; `collect` gives what `process` would. At most `depth` at once."""
         if self.strength == 0 or frame.notice:
+            self._steady.forget()
             return Pending(frame)
         plan = self.plan(frame.width, frame.height)
         if self.share == 0:
+            self._steady.forget()
             self.on_tiles(Tally(passed=len(plan.tiles)))
             return Pending(frame)
         held, result, ticket = self._held(frame.y, plan), frame.blank_copy(), None
@@ -146,6 +153,7 @@ class Engine:
         else:
             memory, strength, share = self._memory, self.strength, self.share
             self.on_tiles(memory.sharpen(held.backend, plane, plan, strength, result.y, share))
+            self._steady.hold(result.y)
         luma_bytes = frame.width * frame.height
         np.copyto(result.data[luma_bytes:], frame.data[luma_bytes:])
         return Pending(result, held if self._memory is None else None, ticket, len(plan.tiles))
@@ -154,6 +162,7 @@ class Engine:
         """The result of a frame that was submitted, once it is done. Each once."""
         if pending.held is not None:
             pending.held.collect(pending.ticket, [pending.result.y])
+            self._steady.hold(pending.result.y)
             self.on_tiles(Tally(computed=pending.tiles))
         return pending.result
 
@@ -266,6 +275,7 @@ def choose(
     tile_px: int,
     change_threshold: int | None = None,
     expert: str = AUTO,
+    steady: int = 0,
 ) -> Engine:
     """The engine that the settings name; `auto` takes the best that this machine has.
 
@@ -279,6 +289,7 @@ def choose(
         change_threshold: see `Engine`.
         expert: `auto` (the model's gate chooses, where it has one), `off` (none), or the name of
             one for all pictures; without meaning for the model `none`.
+        steady: see `Engine`.
 
     Raises:
         SettingsError: the model has no such expert.
@@ -292,13 +303,13 @@ def choose(
     reasons: dict[str, None] = {}  # in order, each once
     for candidate in _candidates(device, backend, precision, setup):
         try:
-            engine = _engine(candidate, found, threads, tile_px, change_threshold, setup, expert)
+            backends, used_px = _backends(candidate, found, threads, tile_px, setup, expert)
         except BackendUnavailableError as error:
             reasons[str(error)] = None
             continue
         if reasons:
-            log.warning("%s; using %s instead", "; ".join(reasons), engine.facts.device)
-        return engine
+            log.warning("%s; using %s instead", "; ".join(reasons), backends.current.backend.device)
+        return Engine(backends, found, used_px, change_threshold, steady)
     raise BackendUnavailableError("; ".join(reasons) or _nothing_fits(device, backend, precision))
 
 
@@ -343,20 +354,19 @@ def _candidates(device: str, backend: str, precision: str, setup: Setup | None) 
     ]
 
 
-def _engine(
+def _backends(
     candidate: Candidate,
     model: Model,
     threads: int,
     tile_px: int,
-    change_threshold: int | None,
     setup: Setup | None,
     expert: str,
-) -> Engine:
+) -> tuple[Experts, int]:
+    """The model's backends, and the edge of their tiles."""
     if setup is None or candidate[:2] != ("cpu", "ort"):
         setup = Setup("", tile_px or TILE_PX, threads)
     used = setup
-    backends = experts.of_model(model, lambda one: make(candidate, one, used), expert)
-    return Engine(backends, model, used.tile_px, change_threshold)
+    return experts.of_model(model, lambda one: make(candidate, one, used), expert), used.tile_px
 
 
 def has_nvidia() -> bool:
