@@ -5,13 +5,16 @@ runtime.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
+from vcsharp.engine.steady import DEFAULT_LEVELS
 from vcsharp.engine.worker import Engine, choose
+from vcsharp.frame import Frame, frame_bytes
 from vcsharp_training.images import Plane
 
 
@@ -56,10 +59,20 @@ class EngineFilter:
     def __call__(self, luma: Plane) -> Plane:
         return engine(self).sharpen_luma(luma, self.strength)
 
+    def stream(self, clip: Sequence[Plane]) -> list[Plane]:
+        """The frames of a clip one after the other, steadied as `vcsharp run` does."""
+        with _engine(self, steady=DEFAULT_LEVELS) as fresh:
+            fresh.strength = self.strength
+            return [fresh.process(_frame(plane)).y for plane in clip]
+
 
 @functools.cache
 def engine(filter_: EngineFilter) -> Engine:
     """An engine per filter and process. Raises ModelError, BackendUnavailableError."""
+    return _engine(filter_)
+
+
+def _engine(filter_: EngineFilter, steady: int = 0) -> Engine:
     backend = "ort" if filter_.device == "cpu" else "auto"
     return choose(
         str(filter_.folder.absolute()),
@@ -68,4 +81,12 @@ def engine(filter_: EngineFilter) -> Engine:
         filter_.precision,
         filter_.threads,
         filter_.tile_px,
+        steady=steady,
     )
+
+
+def _frame(luma: Plane) -> Frame:
+    """Without colour."""
+    height, width = luma.shape
+    grey = np.full(frame_bytes(width, height) - luma.size, 128, np.uint8)
+    return Frame(np.concatenate([luma.ravel(), grey]), width, height)
