@@ -20,7 +20,7 @@ _TEMPLATE = """\
 | halo of a tile | {card.halo_px} px; sides are multiples of {card.multiple_of} px |
 | teacher | {card.teacher} |
 | training data | {card.data} |
-| plain greys | change by at most {flat} of 255 levels in the int8 file |
+{experts}| plain greys | change by at most {flat} of 255 levels in the int8 file |
 | clean pictures | {card.clean_psnr_db:.2f} dB to the input (equal planes count {cap:.0f} dB) |
 | int8 against fp32 | at most {card.int8_loss_db:.3f} dB lost in any profile |
 | licence | {card.licence}, weights included |
@@ -29,8 +29,8 @@ _TEMPLATE = """\
 |---|---|---|
 {files}
 
-All take luma bytes `y` (1 x 1 x H x W) and `strength` (0 returns the input, 1 as trained) and
-return `out`; the int8 and the fp32 file have the same signature.
+{chosen}All take luma bytes `y` (1 x 1 x H x W) and `strength` (0 returns the input, 1 as trained)
+and return `out`; the int8 and the fp32 file have the same signature.
 
 ## Measured
 
@@ -64,8 +64,8 @@ Where there is nothing to restore:
 {probes}
 
 Flicker: change between frames of a still scene with sensor noise and a real codec, relative to the
-input's. Overshoot: halo at a soft edge, as a share of the step. Grain: deviation on noisy plain
-greys, relative to the input's.
+input's; of models as `vcsharp run` shows a stream, steadied by one level. Overshoot: halo at a soft
+edge, as a share of the step. Grain: deviation on noisy plain greys, relative to the input's.
 
 What is asked of a model (`docs/evaluation.md`), and where it falls short:
 
@@ -78,6 +78,15 @@ What is asked of a model (`docs/evaluation.md`), and where it falls short:
 cuts the crops, trains, quantises, exports and measures; what else it wants, the first lines of the
 recipe say. The result repeats bit for bit on the same
 CPU and library versions with one thread. This page and `card.json` are written by that command.
+"""
+
+_EXPERTS = "| experts | the same network with other weights, for {kinds} |\n"
+
+_CHOSEN = """\
+`model.*` is the general student. For a whole picture the gate, a small classifier that looks at the
+spectrum, chooses an expert or the student, whichever is expected to gain the most; the figures
+below are those of the whole, with nothing told of how a picture was spoilt.
+
 """
 
 _COLOUR = """
@@ -112,6 +121,7 @@ _PURPOSE = {
     "fp32": "any onnxruntime provider; float arithmetic inside",
     "torch": "the torch backend; state of `vcsharp.nets.plain.PlainStudent`",
 }
+_GATE = "chooses between the student and its experts; `vcsharp.engine.gate`"
 
 
 def _colour(found: Findings) -> str:
@@ -157,20 +167,28 @@ def _demands(name: str, found: Findings) -> str:
     return "\n".join(f"- {line}" for line in checks.lines(found.scores, name, found.probes))
 
 
+def _files(card: Card) -> str:
+    """All files that the card names, with what they are for."""
+    rows = [(file, _PURPOSE[kind]) for kind, file in card.files.items()]
+    for name, files in card.experts.items():
+        rows += [(file, f"the expert for `{name}`, as above") for file in files.values()]
+    rows += [(card.gate, _GATE)] if card.gate else []
+    return "\n".join(f"| `{file.name}` | {file.bytes:,} | {purpose} |" for file, purpose in rows)
+
+
 def text(card: Card, found: Findings, flat: int) -> str:
     """The page, as Markdown."""
     int8, scores = f"{card.name} int8", found.scores
-    files = [
-        f"| `{file.name}` | {file.bytes:,} | {_PURPOSE[kind]} |"
-        for kind, file in card.files.items()
-    ]
+    kinds = ", ".join(f"`{kind}`" for kind in card.experts)
     return _TEMPLATE.format(
         card=card,
         summary=card.summary[:1].upper() + card.summary[1:] + ".",
         widths="-".join(map(str, card.architecture.channels)),
         flat=flat,
         cap=metrics.PSNR_CAP_DB,
-        files="\n".join(files),
+        files=_files(card),
+        experts=_EXPERTS.format(kinds=kinds) if kinds else "",
+        chosen=_CHOSEN if kinds else "",
         images=max(score.images for score in scores.values()),
         width=evaluate.MAX_WIDTH,
         height=evaluate.MAX_HEIGHT,
