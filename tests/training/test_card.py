@@ -48,7 +48,7 @@ def test_the_card_holds_looks_side_effects_benchmarks_and_speed(model):
         assert metrics.sharpness_out == pytest.approx(metrics.sharpness_in, abs=0.05)
         assert metrics.psnr_rgb_gain_db == pytest.approx(0, abs=0.1)
     assert card.side_effects is not None
-    assert card.side_effects.flicker == pytest.approx(1, abs=0.05)
+    assert 0.5 < card.side_effects.flicker < 1  # what hardly moves is held
     assert list(card.benchmarks) == ["Set5 x2", "Set5 x3", "Set5 x4"]
     figures = card.benchmarks["Set5 x2"]
     assert figures.psnr_out_db == pytest.approx(figures.psnr_in_db, abs=0.2)
