@@ -12,6 +12,7 @@ import importlib.resources
 import logging
 import os
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -172,6 +173,13 @@ class Card(_Strict):
             raise ValueError(f"no expert may be called '{min(taken)}': a setting's word")
         return self
 
+    def every_file(self) -> Iterator[ModelFile]:
+        """Those of the student, of its experts, and the gate."""
+        for files in (self.files, *self.experts.values()):
+            yield from files.values()
+        if self.gate:
+            yield self.gate
+
 
 class Model:
     """A card and the folder it was found in. Immutable; safe to share between threads."""
@@ -205,6 +213,11 @@ class Model:
                 f"its card lists: {', '.join(self.card.files)}"
             )
         return self._checked(entry)
+
+    def check(self) -> None:
+        """Reads every file. Raises ModelError if one is missing or damaged."""
+        for entry in self.card.every_file():
+            self._checked(entry)
 
     def gate_path(self) -> Path | None:
         """The checked path of the gate; None without experts. Raises ModelError as `path` does."""

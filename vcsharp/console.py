@@ -207,7 +207,7 @@ def panel(telemetry: Telemetry, total_frames: int | None, width: int) -> Rendera
     rows = [
         ("source", facts.source),
         ("sinks", ", ".join(facts.sinks)),
-        ("model", f"{facts.model} on {facts.device} ({facts.backend}), tiles {facts.tile}"),
+        ("model", f"{facts.title} on {facts.device} ({facts.backend}), tiles {facts.tile}"),
         ("picture", f"{facts.size}   {fps_in:.1f} fps in   {fps_out:.1f} fps out"),
         *_tiles(now, telemetry.step),
         ("latency", f"p50 {now.latency_ms['p50']:.1f} ms   p95 {now.latency_ms['p95']:.1f} ms"),

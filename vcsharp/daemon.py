@@ -29,7 +29,7 @@ from vcsharp.errors import BackendError, SettingsError, SinkError, SourceError, 
 from vcsharp.faults import FaultLog
 from vcsharp.frame import Color, Frame
 from vcsharp.handles import Handles
-from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live, make_engine
+from vcsharp.live import LIVE_FPS, LIVE_SIZE, Live, make_engine, watched
 from vcsharp.notify import Notifier, inherited
 from vcsharp.overlay import with_line
 from vcsharp.pipeline import Pipeline, Plan
@@ -181,14 +181,13 @@ class _Run:
         wish = self._settings
         engine = make_engine(wish, wish.model, wish.device)
         engine.strength = wish.strength
-        engine.on_tiles = lambda t: self._telemetry.tiles(t.computed, t.kept, t.passed)
-        return engine
+        return watched(engine, self._telemetry, self._announce)
 
     def _tell_engine(self) -> None:
         facts = self._engine.facts
         none = self._settings.device == "auto" and not has_nvidia()
         why = " (no GPU found)" if none else ""
-        self._announce(f"engine: {facts.model} on {facts.device}, {facts.runtime}{why}")
+        self._announce(f"engine: {facts.title} on {facts.device}, {facts.runtime}{why}")
 
     def _wished_fps(self) -> Fraction | None:
         fps = self._settings.fps
@@ -273,6 +272,7 @@ class _Run:
             source=self._source.name,
             sinks=tuple(sink.name for sink in self._sinks),
             model=facts.model,
+            expert=facts.expert,
             device=facts.device,
             backend=facts.runtime,
             size=f"{stream.width}x{stream.height}",
@@ -308,8 +308,8 @@ class _Run:
     def _with_figures(self, frame: Frame) -> Frame:
         _, fps_out = self._telemetry.rates()
         p95_ms = self._telemetry.latency_p95_ms()
-        model = self._telemetry.facts.model
-        return with_line(frame, f"{fps_out:.0f} fps   {p95_ms:.0f} ms   {model}")
+        network = self._telemetry.facts.title
+        return with_line(frame, f"{fps_out:.0f} fps   {p95_ms:.0f} ms   {network}")
 
     def _write_statistics(self) -> None:
         path = self._settings.stats

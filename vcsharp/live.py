@@ -121,8 +121,7 @@ class Live(Handles):
 
     def _build_engine(self, model: str, device: str) -> Engine:
         engine = make_engine(self._settings, model, device)
-        engine.on_tiles = lambda t: self._telemetry.tiles(t.computed, t.kept, t.passed)
-        return engine
+        return watched(engine, self._telemetry, self._announce)
 
     def _tune(self, facts: EngineFacts) -> bool:
         """Told by a thread of the engine's; True where a faster set-up was found."""
@@ -190,6 +189,7 @@ class Live(Handles):
             self._telemetry.facts = replace(
                 self._telemetry.facts,
                 model=facts.model,
+                expert=facts.expert,
                 device=facts.device,
                 backend=facts.runtime,
                 tile=str(plan),
@@ -211,8 +211,33 @@ class Live(Handles):
 def make_engine(wish: RunSettings, model: str, device: str) -> Engine:
     """An engine for a run with these settings. Raises what `choose` raises."""
     return choose(
-        model, device, wish.backend, wish.precision, wish.threads, wish.tile, wish.change_threshold
+        model,
+        device,
+        wish.backend,
+        wish.precision,
+        wish.threads,
+        wish.tile,
+        wish.change_threshold,
+        wish.expert,
     )
+
+
+def watched(engine: Engine, telemetry: Telemetry, announce: Callable[[str], None]) -> Engine:
+    """The engine, which from now on tells what becomes of tiles, and who sharpens them."""
+
+    def changed(facts: EngineFacts) -> None:
+        telemetry.facts = replace(telemetry.facts, expert=facts.expert)
+        announce(_expert_words(facts))
+
+    engine.on_tiles = lambda t: telemetry.tiles(t.computed, t.kept, t.passed)
+    engine.on_expert = changed
+    return engine
+
+
+def _expert_words(facts: EngineFacts) -> str:
+    if facts.expert:
+        return f"picture looks like '{facts.expert}'; using {facts.model}'s expert for it"
+    return f"picture looks like none of the experts' kinds; {facts.model} itself goes on"
 
 
 def _tiers() -> tuple[list[Tier], str]:

@@ -126,6 +126,9 @@ class EngineSettings(Settings):
     model: Annotated[Text, _metavar("NAME")] = "auto"
     """The network: `auto` (the best one that this machine runs in time), a name that
     `vcsharp models` lists, the path of a model's folder, or `none` to pass the picture through."""
+    expert: Annotated[Text, _metavar("NAME")] = "auto"
+    """Which of the model's experts sharpens: `auto` looks at the picture, `off` uses the general
+    student, or a name that `vcsharp models` lists: half, soft, mjpeg, call, still."""
     strength: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
     """How much of the network's correction is added: 0 none (the picture stays as it is), 1 as
     trained, 2 twice as much."""

@@ -283,6 +283,7 @@ class Steering:
             backend=facts.runtime,
             restarts=status.restarts,
             share=status.share,
+            expert=facts.expert,
         )
 
     def _figures(self) -> Figures:

@@ -48,6 +48,8 @@ class Statistics:
     """Of one core, over the whole run."""
     rss_mib: float
     model: str
+    expert: str
+    """Of the model's experts, the one at work at the end; empty for the general student."""
     device: str
     backend: str
     size: str
@@ -102,15 +104,22 @@ class RateMeter:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What does not change during a run, for the panel, the page and the statistics."""
+    """What hardly changes during a run, for the panel, the page and the statistics."""
 
     source: str = ""
     sinks: tuple[str, ...] = ()
     model: str = "none"
+    expert: str = ""
+    """Of the model's experts; empty for the general student."""
     device: str = "none"
     backend: str = "none"
     size: str = ""
     tile: str = "none"
+
+    @property
+    def title(self) -> str:
+        """Model and expert in one word: `nano`, `nano/call`."""
+        return f"{self.model}/{self.expert}" if self.expert else self.model
 
 
 class _Timings:
@@ -282,6 +291,7 @@ class Telemetry:
                 ),
                 rss_mib=round(self._process.memory_info().rss / 2**20, 1),
                 model=self.facts.model,
+                expert=self.facts.expert,
                 device=self.facts.device,
                 backend=self.facts.backend,
                 size=self.facts.size,

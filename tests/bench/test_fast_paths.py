@@ -306,7 +306,7 @@ def _kept(size: Size) -> Ways:
 
 
 def _engine(backend: str, precision: str, tile_px: int, threads: int = 0) -> Engine:
-    return choose("nano", "cpu", backend, precision, threads, tile_px)
+    return choose("nano", "cpu", backend, precision, threads, tile_px, expert="off")
 
 
 def _tile_px(size: Size) -> int:

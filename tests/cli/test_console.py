@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -98,6 +99,11 @@ def test_the_panel_shows_every_figure() -> None:
     ):
         assert words in text, words
     assert "left" not in text
+
+
+def test_the_panel_names_the_expert_at_work() -> None:
+    text = drawn(busy(replace(FACTS, expert="call")), None)
+    assert "nano/call on cpu (ort int8)" in text
 
 
 def test_the_panel_tells_of_kept_tiles_and_of_what_is_left_out() -> None:

@@ -159,6 +159,21 @@ def test_models_fit_eighty_columns() -> None:
     assert "+1.25" in captured.get()
 
 
+def test_models_shows_experts_where_a_model_has_some() -> None:
+    files = {"int8": {"name": "half.onnx", "sha256": "0" * 64, "bytes": 2**18}}
+    gate = {"name": "gate.json", "sha256": "0" * 64, "bytes": 2**18}
+    names = ("half", "soft", "mjpeg", "call", "still")
+    known = card("nano", experts=dict.fromkeys(names, files), gate=gate)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(models.table([Model(known, Path("/m")), Model(card("base"), Path("/b"))]))
+    head, *rows = captured.get().splitlines()
+    assert "experts" in head
+    assert max(map(len, rows)) <= 80
+    assert all(any(name in row for row in rows[:5]) for name in names)
+    assert "2.00" in rows[0]  # student, experts and gate
+
+
 def test_models_as_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

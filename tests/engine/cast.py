@@ -40,26 +40,25 @@ def blurred(height: int = 96, width: int = 160, seed: int = 0) -> Bytes:
     return np.asarray(cv2.GaussianBlur(loud(height, width, seed), (0, 0), 1.0), np.uint8)
 
 
-def gate_table(*experts: str) -> dict:
+def gate_table() -> dict:
     """Goes by the mean logarithm of all energies: flat about -3, blurred about 2, loud about 8."""
     slopes, offsets = np.array([0.0, 10.0, 20.0]), np.array([0.0, 10.0, -40.0])
     weight = np.repeat(slopes[:, None] / FEATURES, FEATURES, axis=1)
-    soft, call = experts or ("soft", "call")
     return {
         "kinds": ["nothing", "blur", "noise"],
         "mean": [0.0] * FEATURES,
         "scale": [1.0] * FEATURES,
         "layers": [{"weight": weight.tolist(), "bias": offsets.tolist()}],
-        "gains_db": {"": [1, 0, 0], soft: [0, 1, 0], call: [0, 0, 1]},
+        "gains_db": {"": [1, 0, 0], "soft": [0, 1, 0], "call": [0, 0, 1]},
     }
 
 
-def write_model(folder: Path) -> Model:
+def write_model(folder: Path, table: dict | None = None) -> Model:
     """A student and its experts, random but calm, in all kinds of files; and the gate."""
     names = {kind: f"model.{suffix}" for kind, suffix in SUFFIXES.items()}
     for seed, name in enumerate(("model", *KINDS)):
         _write_weights(folder, name, seed)
-    (folder / "gate.json").write_text(json.dumps(gate_table()), "utf-8")
+    (folder / "gate.json").write_text(json.dumps(table or gate_table()), "utf-8")
     card = json.loads(write_card(folder, names).card.model_dump_json())
     card["gate"] = entry(folder / "gate.json")
     card["experts"] = {

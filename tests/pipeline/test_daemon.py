@@ -26,7 +26,7 @@ from .process import (
 STATISTICS = {
     "frames_in", "frames_out", "frames_dropped", "frames_repeated", "seconds", "fps", "latency_ms",
     "stage_ms", "cpu_percent", "rss_mib", "model", "device", "backend", "size", "tile", "version",
-    "tiles", "kept_percent", "steps",
+    "tiles", "kept_percent", "steps", "expert",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from vcsharp.bench.contender import (
 )
 from vcsharp.bench.frames import pictures
 from vcsharp.catalogue import FileKind, Model
+from vcsharp.engine.experts import OFF
 from vcsharp.engine.worker import choose, has_nvidia
 from vcsharp.errors import BackendUnavailableError
 from vcsharp.frame import Frame
@@ -38,8 +39,8 @@ MakeEngine = Callable[[str, str, str, str], Sharpener]
 
 
 def make_engine(model: str, device: str, backend: str, precision: str) -> Sharpener:
-    """The engine as a run would have it, threads and all."""
-    return choose(model, device, backend, precision, 0, TILE_PX)
+    """The engine as a run would have it, threads and all; a look at the picture is not timed."""
+    return choose(model, device, backend, precision, 0, TILE_PX, expert=OFF)
 
 
 class Network:

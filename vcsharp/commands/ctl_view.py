@@ -91,7 +91,7 @@ def _rows(state: State) -> Iterator[tuple[str, str, str]]:
     """(label, state word, details)."""
     source, engine, options, now = state.source, state.engine, state.options, state.figures
     yield "source", source.state, _source(source)
-    what = f"{engine.model} on {engine.device} ({engine.backend}), strength {options.strength:g}"
+    what = f"{engine.title} on {engine.device} ({engine.backend}), strength {options.strength:g}"
     yield "engine", engine.state, _joined(what, engine.words)
     for sink in state.sinks:
         yield sink.name, sink.state, _sink(sink)

@@ -100,9 +100,11 @@ class _Job:
             wanted.precision,
             wanted.threads,
             wanted.tile,
+            None,
+            wanted.expert,
         )
         facts = engine.facts
-        say(self._console, f"model: {facts.model} ({facts.precision} on {facts.device})")
+        say(self._console, f"model: {facts.title} ({facts.precision} on {facts.device})")
         return engine
 
     def _sharpen_all(self, engine: Engine) -> None:

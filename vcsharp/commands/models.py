@@ -21,6 +21,7 @@ Lists the networks, cheapest first, as their cards describe them.
   MiB        size of all files on disk
   gain dB    luma PSNR after minus before, on held-out pictures per kind of damage
   clean dB   PSNR of the result to an undamaged picture: higher is less harm
+  experts    kinds of damage that it has weights of its own for (run --expert)
 """
 
 
@@ -43,9 +44,13 @@ def table(models: Sequence[Model]) -> Table:
     grid.add_column("name", no_wrap=True)
     for title in ("kMAC/px", "params", "MiB", "gain dB", "clean dB"):
         grid.add_column(title, justify="right", no_wrap=True)
-    grid.add_column("summary")
-    for model in models:
-        grid.add_row(*map(Text, _row(model.card)))
+    cards = [model.card for model in models]
+    known = any(card.experts for card in cards)
+    for title in ("experts", "summary") if known else ("summary",):
+        grid.add_column(title)
+    for card in cards:
+        experts = ["\n".join(card.experts)] if known else []
+        grid.add_row(*map(Text, [*_row(card), *experts, card.summary]))
     return grid
 
 
@@ -55,10 +60,9 @@ def _row(card: Card) -> tuple[str, ...]:
         card.name,
         f"{card.mac_per_px / 1e3:.2f}",
         f"{card.params:,}",
-        f"{sum(file.bytes for file in card.files.values()) / 2**20:.2f}",
+        f"{sum(file.bytes for file in card.every_file()) / 2**20:.2f}",
         "\n".join(gains),
         f"{card.clean_psnr_db:.1f}",
-        card.summary,
     )
 
 

@@ -54,6 +54,13 @@ class EngineView(_Plain):
     """How often it was built again after a fault."""
     share: float = 1.0
     """Of a frame's tiles that may be sharpened, 0..1; less where there is no time for all."""
+    expert: str = ""
+    """Of the model's experts, the one that the picture is for; empty for the general student."""
+
+    @property
+    def title(self) -> str:
+        """Model and expert in one word: `nano`, `nano/call`."""
+        return f"{self.model}/{self.expert}" if self.expert else self.model
 
 
 class SinkView(_Plain):

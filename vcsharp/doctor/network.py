@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vcsharp import catalogue
-from vcsharp.catalogue import Model
 from vcsharp.doctor.distribution import install
 from vcsharp.doctor.finding import Finding, failed, fault, ok, skipped, warning
 from vcsharp.doctor.machine import IMPORT_TIMEOUT_S
@@ -168,12 +167,12 @@ def _model(world: World, folder: Path) -> Finding:
     wanted = (world.settings.model, _DEFAULT_MODEL if world.settings.model == "auto" else "")
     try:
         model = catalogue.load(folder)
-        _read_all(model)
+        model.check()
     except ModelError as error:
         needed = folder.name in wanted or str(folder) in wanted
         what = f"{folder.name} is damaged: {str(error).removesuffix('; reinstall the model')}"
         return fault(what, _restore(world, folder), needed=needed)
-    size_mib = sum(file.bytes for file in model.card.files.values()) / 2**20
+    size_mib = sum(file.bytes for file in model.card.every_file()) / 2**20
     return ok(f"{folder.name} {model.card.version} is intact ({size_mib:.1f} MiB, checksums match)")
 
 
@@ -184,11 +183,6 @@ def _named_model(world: World, wished: str) -> Finding:
     except ModelError as error:
         return failed(str(error), "vcsharp models")
     return _model(world, folder)
-
-
-def _read_all(model: Model) -> None:
-    for kind in model.card.files:
-        model.path(kind)
 
 
 def _restore(world: World, folder: Path) -> str:

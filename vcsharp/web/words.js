@@ -62,6 +62,7 @@ export function engineWords(engine) {
   if (engine.state === "ready" && engine.model !== "none" && engine.share < 1) level = "busy";
   const runtime = engine.backend === "none" ? "" : engine.backend;
   const facts = [engine.device === "none" ? "" : engine.device, runtime].filter(Boolean);
+  if (engine.expert) facts.push(`expert for ${engine.expert}`);
   if (engine.restarts) facts.push(`built again ${times(engine.restarts)}`);
   return { level, title: sentence(engine), why: engine.words, facts };
 }
