@@ -15,7 +15,7 @@ from vcsharp_training.errors import CheckpointError, DataError, RecipeError
 from vcsharp_training.recipe import Recipe
 
 from vcsharp import catalogue
-from vcsharp.engine.gate import GENERAL, Gate
+from vcsharp.engine.gate import GENERAL, Gate, energies, summary
 
 KIND = "half"
 
@@ -82,14 +82,14 @@ def test_only_what_decides_an_experts_weights_names_its_run(trained):
     assert [a == b for a, b in zip(before, longer, strict=True)] == [True, True, False, False]
     assert ids(_with(trained, "experts", steps_of={"call": 11})) == before
     assert ids(_with(trained, "experts", steps_of={"half": 11})) == longer
-    crisp = ids(_with(trained, "crisp", kinds=["half"]))
-    assert [a == b for a, b in zip(before, crisp, strict=True)] == [True, True, True, False]
+    finished = ids(_with(trained, "finish", kinds=["half"]))
+    assert [a == b for a, b in zip(before, finished, strict=True)] == [True, True, True, False]
 
 
-def test_a_crisp_expert_is_trained_on_for_detail(trained, crops, made, tmp_path):
-    loss = trained.crisp.loss.model_copy(update={"crispness": 1.0}).model_dump()
-    crisp = {"kinds": [KIND], "steps": 5, "batch": 4, "patch_px": 32, "loss": loss}
-    recipe = _with(trained.model_copy(update={"work": tmp_path}), "crisp", **crisp)
+def test_a_finished_expert_is_trained_on_with_terms_of_its_own(trained, crops, made, tmp_path):
+    losses = {KIND: {"crispness": 1.0}}
+    last = {"kinds": [KIND], "steps": 5, "batch": 4, "patch_px": 32, "losses": losses}
+    recipe = _with(trained.model_copy(update={"work": tmp_path}), "finish", **last)
     distil.train_float(recipe, crops, loop.no_listener)
     plain = distil.train_expert(recipe, crops, KIND, loop.no_listener)
     settings = distil.settings_of("qat-half", recipe, crops)
@@ -102,9 +102,9 @@ def test_a_kind_that_the_bank_lacks_is_named(trained, crops):
         distil.train_expert(trained, crops, "fog", loop.no_listener)
 
 
-def test_a_crisp_kind_without_an_expert_is_refused(smoke_path, capsys):
-    assert cli.main(["distil", str(smoke_path), "--crisp.kinds", '["call"]']) == 2
-    assert "crisp.kinds names 'call', experts.kinds does not" in capsys.readouterr().err
+def test_a_finish_without_an_expert_is_refused(smoke_path, capsys):
+    assert cli.main(["distil", str(smoke_path), "--finish.kinds", '["call"]']) == 2
+    assert "finish.kinds names 'call', experts.kinds does not" in capsys.readouterr().err
 
 
 def test_the_folder_holds_experts_and_gate_that_the_catalogue_takes(trained, made, tmp_path):
@@ -116,7 +116,9 @@ def test_the_folder_holds_experts_and_gate_that_the_catalogue_takes(trained, mad
         "half.safetensors",
     }
     assert model.expert(KIND).path("int8").read_bytes() != model.path("int8").read_bytes()
-    gate = Gate.load(model.gate_path())
+    path = model.gate_path()
+    assert path is not None
+    gate = Gate.load(path)
     assert set(gate.experts) == {GENERAL, KIND}
 
 
@@ -140,16 +142,12 @@ def test_the_gate_learns_to_tell_kinds_apart(trained, made):
     gate = gating.train(recipe, crops, {GENERAL: made.student, KIND: made.experts[KIND]})
     assert gate.table.kinds == ("call", "half", "other")
     assert gate.accuracy > 0.75
-    told = Gate(gate.table).likelihoods(gating.summary(gating.energies(degraded[-1])))
+    told = Gate(gate.table).likelihoods(summary(energies(degraded[-1])))
     assert max(told, key=told.__getitem__) == "call"
 
 
 def test_too_small_a_bank_for_a_gate_is_refused(trained, made, crops):
-    few = Bank(
-        *(plane[:1] for plane in (crops.degraded, crops.sharp)),
-        crops.profile[:1],
-        crops.held_out[:1],
-    )
+    few = Bank(crops.degraded[:1], crops.sharp[:1], crops.profile[:1], crops.held_out[:1])
     with pytest.raises(DataError, match="too small to train a gate"):
         gating.train(trained, few, {GENERAL: made.student})
 

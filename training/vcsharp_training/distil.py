@@ -5,7 +5,7 @@ each expert that the recipe names; killed and started again, it goes on where it
 the same weights. The target is the ground truth, and, where the recipe says so and the teacher did
 better than nothing, the teacher's picture.
 
-Phases have names: `float` and `qat`, for an expert `expert-KIND`, `crisp-KIND` and `qat-KIND`.
+Phases have names: `float` and `qat`, for an expert `expert-KIND`, `finish-KIND` and `qat-KIND`.
 """
 
 from __future__ import annotations
@@ -159,13 +159,13 @@ def settings_of(phase: str, recipe: Recipe, bank: Bank) -> PhaseSettings:
 
 
 def _expert_settings(phase: str, recipe: Recipe) -> PhaseSettings:
-    """The biases of a crisp expert are trained for what it was, but not with LPIPS, for time."""
+    """The biases of a finished expert are trained for what it was, but not with LPIPS, for time."""
     kind = kind_of(phase)
     if not rounds(phase):
-        return (recipe.crisp if phase.startswith("crisp") else recipe.experts).of(kind)
-    if kind not in recipe.crisp.kinds:
+        return (recipe.finish if phase.startswith("finish") else recipe.experts).of(kind)
+    if kind not in recipe.finish.kinds:
         return recipe.qat
-    loss = recipe.crisp.loss.model_copy(update={"lpips": 0.0})
+    loss = recipe.finish.of(kind).loss.model_copy(update={"lpips": 0.0})
     return recipe.qat.model_copy(update={"loss": loss})
 
 
@@ -176,8 +176,8 @@ def run_id(recipe: Recipe, phase: str) -> str:
     decides = {name: value for name, value in recipe.decides().items() if name in names}
     if kind:
         decides["experts"] = recipe.experts.of(kind).decides() | {"kinds": kind}
-    if kind in recipe.crisp.kinds and not phase.startswith("expert"):
-        decides["crisp"] = recipe.crisp.of(kind).decides() | {"kinds": kind}
+    if kind in recipe.finish.kinds and not phase.startswith("expert"):
+        decides["finish"] = recipe.finish.of(kind).decides() | {"kinds": kind}
     if rounds(phase):
         decides["rounding"] = ROUNDING
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
@@ -237,8 +237,8 @@ def train_expert(recipe: Recipe, bank: Bank, kind: str, listener: Listener) -> P
     model = _rep_student(recipe)
     model.load_state_dict(_best(recipe, "float"))
     model.load_state_dict(_train(f"expert-{kind}", recipe, bank, model, listener))
-    if kind in recipe.crisp.kinds:
-        model.load_state_dict(_train(f"crisp-{kind}", recipe, bank, model, listener))
+    if kind in recipe.finish.kinds:
+        model.load_state_dict(_train(f"finish-{kind}", recipe, bank, model, listener))
     return model.collapse()
 
 

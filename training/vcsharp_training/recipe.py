@@ -141,11 +141,21 @@ class ExpertSettings(PhaseSettings):
         return {profile: 1.0 if profile == kind else self.others for profile in profiles}
 
 
-class CrispSettings(ExpertSettings):
-    """A last stretch of some experts for the eye: its `loss` asks for detail, which costs decibels.
+class FinishSettings(ExpertSettings):
+    """A last stretch of some experts, with terms of their own.
 
-    What decibels like best is chosen at every validation: `validate_every` should be `steps`.
+    Squared errors at the end gain decibels; terms that ask for detail are for the eye and cost
+    some. What decibels like best is chosen at every validation: for the eye, `validate_every`
+    should be `steps`.
     """
+
+    losses: dict[str, LossSettings] = Field({}, json_schema_extra=LATER)
+    """Terms of an expert, by kind; `loss` where none are given."""
+
+    def of(self, kind: str) -> Self:
+        """The settings of one expert."""
+        own = {"loss": self.losses.get(kind, self.loss), "losses": {}}
+        return super().of(kind).model_copy(update=own)
 
 
 class GateSettings(Strict):
@@ -216,8 +226,8 @@ class Recipe(RunSettings):
         ExpertSettings(steps=8000, learning_rate=5e-4), json_schema_extra=LATER
     )
     """Training of experts in floating point, each from the best weights of `train`."""
-    crisp: CrispSettings = Field(
-        CrispSettings(steps=1500, validate_every=1500, warmup_steps=100, learning_rate=3e-4),
+    finish: FinishSettings = Field(
+        FinishSettings(steps=2000, validate_every=2000, warmup_steps=100, learning_rate=3e-4),
         json_schema_extra=LATER,
     )
     """Further training of some of the experts, from their best weights."""
@@ -229,9 +239,9 @@ class Recipe(RunSettings):
     """Quantisation-aware training of the biases, from the best floating-point weights, rounded."""
 
     @model_validator(mode="after")
-    def _crisp_ones_are_experts(self) -> Self:
-        if unknown := set(self.crisp.kinds) - set(self.experts.kinds):
-            raise ValueError(f"crisp.kinds names '{min(unknown)}', experts.kinds does not")
+    def _finished_ones_are_experts(self) -> Self:
+        if unknown := set(self.finish.kinds) - set(self.experts.kinds):
+            raise ValueError(f"finish.kinds names '{min(unknown)}', experts.kinds does not")
         return self
 
     @property

@@ -152,7 +152,7 @@ def _with_dev(recipe: Recipe) -> Recipe:
 
 
 def _check_eyes(recipe: Recipe) -> None:
-    phases = {"train": recipe.train, "experts": recipe.experts, "crisp": recipe.crisp}
+    phases = {"train": recipe.train, "experts": recipe.experts, "finish": recipe.finish}
     for table, phase in (phases | {"qat": recipe.qat}).items():
         try:
             if phase.loss.lpips:

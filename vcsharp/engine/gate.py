@@ -33,6 +33,8 @@ pictures: what is next to even is left to it."""
 LARGEST_GATE_BYTES = 1 << 20
 _CALM, _BUSY = slice(0.1, 0.4), slice(0.6, 1.0)
 """Shares of the squares, from the calmest to the busiest."""
+_NOTHING = 1e-3
+"""Energy of an even square, but for what floating point makes of it."""
 _FLOOR = 0.05
 """Keeps the logarithm of nothing finite; far below the energy that rounding to levels leaves."""
 
@@ -74,8 +76,14 @@ FEATURES = 2 * FREQUENCIES
 
 
 def summary(squares: NDArray[np.float32]) -> Features:
-    """What the classifier is told of some squares (see `energies`): (`FEATURES`,), float32."""
-    ranked = squares[np.argsort(squares.sum(axis=1), kind="stable")]
+    """What the classifier is told of some squares (see `energies`): (`FEATURES`,), float32.
+
+    Squares without anything in them are left out, unless there are no others: bars beside a picture
+    say nothing of it.
+    """
+    total = squares.sum(axis=1)
+    order = np.argsort(total, kind="stable")
+    ranked = squares[order[int(np.count_nonzero(total <= _NOTHING)) % len(order) :]]
     parts = [_share(ranked, share).mean(axis=0) for share in (_CALM, _BUSY)]
     return np.log(np.concatenate(parts) + _FLOOR).astype(np.float32)
 
