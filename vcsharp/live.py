@@ -219,6 +219,7 @@ def make_engine(wish: RunSettings, model: str, device: str) -> Engine:
         wish.tile,
         wish.change_threshold,
         wish.expert,
+        wish.steady,
     )
 
 

@@ -206,6 +206,9 @@ class RunSettings(ProgramSettings, EngineSettings):
     cpu_limit: Annotated[Percent | None, _metavar("PERCENT")] = None
     """Share of the machine's cores that a live run may use on average, like 50%; kept in the same
     way, for every model. Default: no limit."""
+    steady: int = Field(1, ge=0, le=8)
+    """Still parts stay still: a sample that would move by at most so many levels keeps its place,
+    so that noise and coding do not shimmer. 0 shows every frame as the network gives it."""
     change_threshold: int = Field(0, ge=0, le=64)
     """Parts of the picture in which no sample changed by more than so many levels keep their last
     result. 0: only where every byte is the same, so that the picture is what it would be anyway; 4

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vcsharp.engine.backend import NullBackend
-from vcsharp.engine.steady import Steady
+from vcsharp.engine.steady import DEFAULT_LEVELS, Steady
 from vcsharp.engine.worker import Engine
 from vcsharp.frame import Frame
+from vcsharp.settings import RunSettings
 
 
 def _noisy(count: int, shape: tuple[int, int] = (37, 53)) -> list[np.ndarray]:
@@ -42,6 +43,10 @@ def test_it_equals_a_slow_one_and_stays_within_its_levels(levels):
     for fast, slow, plane in zip(found, _slow(planes, levels), planes, strict=True):
         assert np.array_equal(fast, slow)
         assert np.abs(fast.astype(int) - plane).max() <= levels
+
+
+def test_a_run_holds_what_the_measurements_are_made_with():
+    assert RunSettings.model_fields["steady"].default == DEFAULT_LEVELS
 
 
 def test_noise_moves_less_the_more_is_held():

@@ -18,6 +18,7 @@ from vcsharp.bench.contender import (
 from vcsharp.bench.frames import pictures
 from vcsharp.catalogue import FileKind, Model
 from vcsharp.engine.experts import OFF
+from vcsharp.engine.steady import DEFAULT_LEVELS
 from vcsharp.engine.worker import choose, has_nvidia
 from vcsharp.errors import BackendUnavailableError
 from vcsharp.frame import Frame
@@ -40,7 +41,7 @@ MakeEngine = Callable[[str, str, str, str], Sharpener]
 
 def make_engine(model: str, device: str, backend: str, precision: str) -> Sharpener:
     """The engine as a run would have it, threads and all; a look at the picture is not timed."""
-    return choose(model, device, backend, precision, 0, TILE_PX, expert=OFF)
+    return choose(model, device, backend, precision, 0, TILE_PX, expert=OFF, steady=DEFAULT_LEVELS)
 
 
 class Network:

@@ -16,7 +16,6 @@ from vcsharp.frame import Bytes
 
 DEFAULT_LEVELS = 1
 """Calms a still scene to below what came in, at a cost of about a tenth of a decibel."""
-MOST_LEVELS = 8
 
 
 class Steady:
