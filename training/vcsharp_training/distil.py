@@ -180,6 +180,8 @@ def run_id(recipe: Recipe, phase: str) -> str:
         decides["finish"] = recipe.finish.of(kind).decides() | {"kinds": kind}
     if rounds(phase):
         decides["rounding"] = ROUNDING
+    if rounds(phase) and kind:
+        decides["ranges"] = quant.OWN_RANGE_SHARE
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -257,8 +259,9 @@ def train_quantised(
     rows = rows[bank.profile[rows] == kind] if kind else rows
     rows = rows[:: max(1, len(rows) // recipe.qat.calibration_crops)]
     planes = [degraded for degraded, _ in sampling.in_order(bank, rows, 32, recipe.network.stride)]
-    quant.equalise(plain, planes)
-    scales = quant.calibrate(plain, planes)
+    share = quant.OWN_RANGE_SHARE if kind else quant.RANGE_SHARE
+    quant.equalise(plain, planes, share)
+    scales = quant.calibrate(plain, planes, share)
     rounding.round_weights(plain, scales, planes)
     for conv in quant.convolutions(plain):
         conv.weight.requires_grad = False

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from vcsharp.engine.experts import AUTO
 from vcsharp.engine.steady import DEFAULT_LEVELS
 from vcsharp.engine.worker import Engine, choose
 from vcsharp.frame import Frame, frame_bytes
@@ -55,6 +56,8 @@ class EngineFilter:
     tile_px: int = 512
     threads: int = 1
     strength: float = 1.0
+    expert: str = AUTO
+    """As the daemon's setting: `auto` looks at every picture."""
 
     def __call__(self, luma: Plane) -> Plane:
         return engine(self).sharpen_luma(luma, self.strength)
@@ -81,6 +84,7 @@ def _engine(filter_: EngineFilter, steady: int = 0) -> Engine:
         filter_.precision,
         filter_.threads,
         filter_.tile_px,
+        expert=filter_.expert,
         steady=steady,
     )
 

@@ -25,6 +25,10 @@ RANGE_SHARE = 0.85
 it is found on drawn patterns and screens, twenty times as far out in the last layers of a wide
 student, and would coarsen what all pictures need.
 """
+OWN_RANGE_SHARE = 0.97
+"""The same where all crops are of one kind, as an expert's are: few are unlike the others
+then, and clipping the slopes of smooth ones would show.
+"""
 EQUALISE_FLOOR = 0.01
 """Of a layer's largest channel; quieter ones count as this loud when scale is moved."""
 RESIDUAL_SCALE = 0.5 / 255
@@ -77,7 +81,7 @@ def _convolve(x: Tensor, conv: nn.Module) -> Tensor:
     return functional.conv2d(x, weight, conv.bias, padding=1)
 
 
-def _usual(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
+def _usual(plain: PlainStudent, planes: Iterable[Tensor], share: float) -> list[Tensor]:
     """What each hidden channel reaches in most pictures: per hidden layer, float, channels."""
     reached: list[list[Tensor]] = [[] for _ in plain.channels[1:-1]]
     for luma in planes:
@@ -85,11 +89,11 @@ def _usual(plain: PlainStudent, planes: Iterable[Tensor]) -> list[Tensor]:
         for conv, found in zip(plain.convs[:-1], reached, strict=True):
             x = functional.relu(conv(x))
             found.append(x.amax(dim=(2, 3)))
-    return [torch.cat(found).quantile(RANGE_SHARE, dim=0).clamp_min(1e-4) for found in reached]
+    return [torch.cat(found).quantile(share, dim=0).clamp_min(1e-4) for found in reached]
 
 
 @torch.no_grad()
-def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
+def equalise(plain: PlainStudent, planes: Sequence[Tensor], share: float = RANGE_SHARE) -> None:
     """Moves scale between layers, in place, so that no channel needs a far wider range than others.
 
     ReLU passes positive factors, so the float function stays the same. Cross-layer equalisation
@@ -99,7 +103,7 @@ def equalise(plain: PlainStudent, planes: Sequence[Tensor]) -> None:
     """
     for index, conv in enumerate(convolutions(plain)[:-1]):
         reader = convolutions(plain)[index + 1].weight
-        made = _raised(_usual(plain, planes)[index])
+        made = _raised(_usual(plain, planes, share)[index])
         read = _raised(reader.abs().amax(dim=(0, 2, 3)))
         factor = (made / read).sqrt()
         factor = factor / factor.mean()
@@ -113,9 +117,9 @@ def _raised(largest: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(plain: PlainStudent, planes: Iterable[Tensor]) -> Tensor:
+def calibrate(plain: PlainStudent, planes: Iterable[Tensor], share: float = RANGE_SHARE) -> Tensor:
     """Activation scales from example crops (float N x 1 x H x W, 0..1); float, one per layer."""
-    scales = [float(layer.max()) / 255 for layer in _usual(plain, planes)]
+    scales = [float(layer.max()) / 255 for layer in _usual(plain, planes, share)]
     return torch.tensor([*scales, RESIDUAL_SCALE]).clamp_min(1e-6)
 
 
