@@ -210,6 +210,12 @@ def _best(recipe: Recipe, phase: str) -> dict[str, Tensor]:
     return best
 
 
+def _is_done(recipe: Recipe, phase: str, steps: int) -> bool:
+    """Whether a phase was at its end; rounding all weights again for nothing takes a minute."""
+    path = recipe.phase_folder(phase) / "last.pt"
+    return path.is_file() and bool(loop.load(path, run_id(recipe, phase))["step"] >= steps)
+
+
 def _rep_student(recipe: Recipe) -> RepStudent:
     network = recipe.network
     return RepStudent(network.channels, network.stride, network.expansion)
@@ -254,6 +260,8 @@ def train_quantised(
     biases, of which the file keeps every digit, are trained with all that is rounded in place.
     (Weights that train while they are rounded swing between two steps, and lose more.)
     """
+    if _is_done(recipe, _rounding(kind), recipe.qat.steps):
+        return load_quantised(recipe, kind)
     prepare(recipe.threads, recipe.seed, recipe.device)
     rows = bank.rows(held_out=False)
     rows = rows[bank.profile[rows] == kind] if kind else rows
