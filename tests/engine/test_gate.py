@@ -107,6 +107,16 @@ def test_a_doubt_is_weighed_by_what_it_would_cost():
     assert _gate(layers=even, gains_db=bold).choose(_noise(20)) == "noise"
 
 
+def test_a_whole_picture_is_surer_than_the_classifier():
+    """At 0.7 to 0.3 the expert would lose on the mean; at their squares, 0.84 to 0.16, it gains."""
+    odds = [{"weight": [[0.0] * FEATURES] * 2, "bias": [float(np.log(7 / 3)), 0.0]}]
+    gains = {GENERAL: [0.0, 0.0], "noise": [1.0, -2.5]}
+    found = _gate(layers=odds, gains_db=gains)
+    features = gate.summary(gate.energies(_noise(20)))
+    assert found.likelihoods(features)["noise"] == pytest.approx(0.7)
+    assert found.best(features) == found.choose(_noise(20)) == "noise"
+
+
 def test_a_picture_too_small_to_tell_is_the_students():
     luma = _noise(20)[: gate.SMALLEST_PX - 1]
     assert _gate().choose(luma) == GENERAL
