@@ -146,6 +146,16 @@ def test_the_gate_learns_to_tell_kinds_apart(trained, made):
     assert max(told, key=told.__getitem__) == "call"
 
 
+def test_a_gate_that_cannot_be_kept_is_one_line_and_leaves_the_one_before(made, tmp_path):
+    assert made.gate is not None
+    file = tmp_path / "gate.json"
+    gating.save(file, made.gate)
+    (tmp_path / "gate.part").mkdir()  # as good as a full disk
+    with pytest.raises(CheckpointError, match=r"cannot write the gate '.*gate\.json': .*make room"):
+        gating.save(file, made.gate.model_copy(update={"kinds": ()}))
+    assert gating.load(file) == made.gate
+
+
 def test_too_small_a_bank_for_a_gate_is_refused(trained, made, crops):
     few = Bank(crops.degraded[:1], crops.sharp[:1], crops.profile[:1], crops.held_out[:1])
     with pytest.raises(DataError, match="too small to train a gate"):

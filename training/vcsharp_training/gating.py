@@ -8,19 +8,22 @@ every kind of held-out crop, so that the runtime can weigh a doubt by what it wo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vcsharp.engine.gate import FEATURES, GENERAL, Layer, Table, energies, summary
+from vcsharp.engine.gate import FEATURES, Layer, Table, energies, summary
 from vcsharp_training import validate
 from vcsharp_training.bank import SYNTHETIC, Bank
 from vcsharp_training.degrade import Profile
-from vcsharp_training.errors import DataError
+from vcsharp_training.errors import CheckpointError, DataError
 from vcsharp_training.quant import QuantStudent
 from vcsharp_training.recipe import GateSettings, Recipe
 from vcsharp_training.steps import Disc, Gaussian, Grow, Jpeg, Motion, Noise, Sensor, Shrink
@@ -178,8 +181,32 @@ def train(recipe: Recipe, bank: Bank, students: Mapping[str, QuantStudent]) -> T
         layers=tuple(_layer(part) for part in model if isinstance(part, nn.Linear)),
         gains_db={name: gains_db(student, banks, names) for name, student in students.items()},
     )
-    assert GENERAL in table.gains_db
     return Trained(table, _accuracy(model, normal))
+
+
+def save(file: Path, table: Table) -> None:
+    """Keeps a gate for the export, whole or not at all. Raises CheckpointError where it cannot."""
+    part = file.with_suffix(".part")
+    try:
+        part.write_text(table.model_dump_json(), "utf-8")
+        part.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise CheckpointError(
+            f"cannot write the gate '{file}': {error.strerror or error}; "
+            "make room or choose another --work, then run the same command again"
+        ) from error
+
+
+def load(file: Path) -> Table:
+    """What `save` kept. Raises CheckpointError if there is none."""
+    try:
+        return Table.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(
+            f"cannot read the gate '{file}': run 'vcsharp-train distil' with the same recipe first"
+        ) from error
 
 
 def _refuse_too_few(recipe: Recipe, bank: Bank) -> None:

@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
-from vcsharp.engine.gate import GENERAL, Table
+from vcsharp.engine.gate import GENERAL
 from vcsharp_training import bank as banks
 from vcsharp_training import (
     checkpoint,
@@ -81,8 +79,7 @@ def _train_gate(recipe: Recipe, crops: banks.Bank) -> None:
     """What chooses between the experts; in seconds, so it keeps no checkpoints."""
     made = _trained(recipe)
     gate = gating.train(recipe, crops, {GENERAL: made.student, **made.experts})
-    file = recipe.phase_folder(GATE)
-    file.write_text(gate.table.model_dump_json(), "utf-8")
+    gating.save(recipe.phase_folder(GATE), gate.table)
     progress.say(f"gate: tells the kind of {gate.accuracy:.1%} of the held-out pictures")
 
 
@@ -96,13 +93,7 @@ def with_gate(recipe: Recipe, made: exporting.Trained) -> exporting.Trained:
     """What was made, with the gate that `distil` left. Raises CheckpointError if there is none."""
     if not made.experts:
         return made
-    file = recipe.phase_folder(GATE)
-    try:
-        gate = Table.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(
-            f"cannot read the gate '{file}': run 'vcsharp-train distil' with the same recipe first"
-        ) from error
+    gate = gating.load(recipe.phase_folder(GATE))
     return replace(made, gate=gate)
 
 
