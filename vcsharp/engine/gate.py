@@ -86,7 +86,8 @@ def summary(squares: NDArray[np.float32]) -> Features:
     """
     total = squares.sum(axis=1)
     order = np.argsort(total, kind="stable")
-    ranked = squares[order[int(np.count_nonzero(total <= _NOTHING)) % len(order) :]]
+    empty = int(np.count_nonzero(total <= _NOTHING))
+    ranked = squares[order[empty:] if empty < len(order) else order]
     parts = [_share(ranked, share).mean(axis=0) for share in (_CALM, _BUSY)]
     return np.log(np.concatenate(parts) + _FLOOR).astype(np.float32)
 
