@@ -66,6 +66,16 @@ def test_a_wider_student_listens_to_its_new_channels_in_time(exported):
     assert last.grad[:, SMALL[2] :].abs().max() > 0
 
 
+def test_an_expert_to_start_from_is_named_by_its_file(exported, tmp_path):
+    expert = tmp_path / "call.safetensors"
+    expert.write_bytes((exported[0] / "model.safetensors").read_bytes())
+    grown, as_folder = RepStudent(DEEP, 4), RepStudent(DEEP, 4)
+    grow.start_from(grown, expert)
+    grow.start_from(as_folder, exported[0])
+    luma = torch.rand(1, 1, 32, 32)
+    assert torch.equal(grown.residual(luma), as_folder.residual(luma))
+
+
 def test_a_missing_or_broken_student_is_one_line(tmp_path):
     with pytest.raises(CheckpointError, match=r"model\.safetensors'.*network\.start"):
         grow.start_from(RepStudent(DEEP, 4), tmp_path)

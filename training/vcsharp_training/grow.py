@@ -18,29 +18,29 @@ from safetensors.torch import load
 from torch import Tensor
 
 from vcsharp_training.errors import CheckpointError
-from vcsharp_training.exported import WEIGHTS, weights
+from vcsharp_training.exported import file_of, weights
 from vcsharp_training.reparam import RepConv, RepStudent
 
 
-def start_from(model: RepStudent, folder: Path) -> None:
-    """Gives `model` the function of the exported student in `folder`, to rounding.
+def start_from(model: RepStudent, start: Path) -> None:
+    """Gives `model` the function of an exported student, to rounding.
 
     Args:
         model: at least as deep and nowhere narrower; its layers beyond the smaller student's follow
             the stem.
-        folder: an exported student.
+        start: folder of the exported student, or a file of weights (an expert's) in it.
 
     Raises:
         CheckpointError: there is no such student, or it does not fit in.
     """
-    small = _layers(folder)
+    small = _layers(start)
     convs = [conv for conv in model.convs if isinstance(conv, RepConv)]
     added = len(convs) - len(small)
     wanted = [conv.direct.shape for conv in [convs[0], *convs[1 + max(added, 0) :]]]
     found = [weight.shape for weight, _ in small]
     if added < 0 or not _holds(wanted, found):
         raise CheckpointError(
-            f"the student in '{folder}' does not fit into channels '{model.channels}': "
+            f"the student in '{start}' does not fit into channels '{model.channels}': "
             f"its layers are {_text(found)}, {_text(wanted)} are there for them; "
             f"change network.channels or network.start"
         )
@@ -74,14 +74,14 @@ def _identity(width: int) -> Tensor:
     return kernel
 
 
-def _layers(folder: Path) -> list[tuple[Tensor, Tensor]]:
+def _layers(start: Path) -> list[tuple[Tensor, Tensor]]:
     try:
-        state = load(weights(folder))
+        state = load(weights(start))
         count = sum(name.endswith(".weight") for name in state)
         return [(state[f"convs.{i}.weight"], state[f"convs.{i}.bias"]) for i in range(count)]
     except (SafetensorError, KeyError) as error:
         raise CheckpointError(
-            f"'{folder / WEIGHTS}' holds no student: {error}; name another folder in network.start"
+            f"'{file_of(start)}' holds no student: {error}; name another in network.start"
         ) from error
 
 
