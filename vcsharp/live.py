@@ -38,6 +38,15 @@ SLEEP_S = 2.0
 CURE = " (--governor off: all of it, at fewer pictures a second)"
 _OFF = (SourceState.PAUSED, SourceState.IDLE, SourceState.ASLEEP, SourceState.ENDED)
 
+DAMAGE = {
+    "half": "enlarged from half its size",
+    "soft": "blurred by its lens",
+    "mjpeg": "compressed by a webcam (MJPEG)",
+    "call": "starved by a call's bit rate",
+    "still": "good already",
+}
+"""How a picture looks that one of the shipped experts is for."""
+
 
 class Live(Handles):
     """The handles and the surviving parts of a live run."""
@@ -237,7 +246,8 @@ def watched(engine: Engine, telemetry: Telemetry, announce: Callable[[str], None
 
 def _expert_words(facts: EngineFacts) -> str:
     if facts.expert:
-        return f"picture looks like '{facts.expert}'; using {facts.model}'s expert for it"
+        damage = DAMAGE.get(facts.expert, f"of the kind '{facts.expert}'")
+        return f"picture looks {damage}; using {facts.model}'s expert '{facts.expert}'"
     return f"picture looks like none of the experts' kinds; {facts.model} itself goes on"
 
 

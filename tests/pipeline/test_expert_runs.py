@@ -13,7 +13,7 @@ from tests.engine.cast import gate_table, write_model
 from .clips import write_clip
 from .process import started, vcsharp, wait_for_state
 
-CALL = "picture looks like 'call'; using random's expert for it"
+CALL = "picture looks starved by a call's bit rate; using random's expert 'call'"
 
 
 @pytest.fixture(scope="module")
