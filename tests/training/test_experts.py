@@ -12,7 +12,6 @@ from vcsharp_training import bank as banks
 from vcsharp_training import cli, distil, export, gating, loop, verbs
 from vcsharp_training.bank import Bank
 from vcsharp_training.errors import CheckpointError, DataError, RecipeError
-from vcsharp_training.measuring import Extras
 from vcsharp_training.recipe import Recipe
 
 from vcsharp import catalogue
@@ -96,35 +95,6 @@ def test_a_finished_expert_is_trained_on_with_terms_of_its_own(trained, crops, m
     settings = distil.settings_of("qat-half", recipe, crops)
     assert settings.loss.crispness == 1.0
     assert not torch.equal(_weights(plain), _weights(made.experts[KIND].plain))
-
-
-def _with_own_bank(recipe: Recipe, work: Path) -> Recipe:
-    own = recipe.bank.model_dump() | {"crops_per_image": {KIND: 12}}
-    return Recipe(**{**recipe.model_dump(), "work": work, "banks": {KIND: own}})
-
-
-def test_a_bank_of_its_own_names_the_run_of_its_expert_only(trained, tmp_path):
-    own = _with_own_bank(trained, tmp_path)
-    same = [
-        distil.run_id(trained, phase) == distil.run_id(own, phase)
-        for phase in ("float", "qat", "expert-call", "expert-half", "qat-half")
-    ]
-    assert same == [True, True, True, False, False]
-
-
-def test_an_expert_learns_from_the_bank_of_its_own(trained, made, smoke_path, tmp_path):
-    recipe = _with_own_bank(trained, tmp_path)
-    verbs.distil(recipe, smoke_path, Extras(), ship=False)
-    folder, _ = recipe.banks_of[KIND]
-    assert {*banks.load(folder).profile} == {KIND, "synthetic"}
-    expert = distil.load_quantised(recipe, KIND)
-    assert not torch.equal(_weights(expert), _weights(made.experts[KIND]))
-    assert torch.equal(_weights(distil.load_quantised(recipe)), _weights(made.student))
-
-
-def test_a_bank_of_its_own_has_to_hold_its_kind(trained):
-    with pytest.raises(ValueError, match=r"banks\.half has no crops of 'half'.*crops_per_image"):
-        Recipe(**{**trained.model_dump(), "banks": {KIND: {"crops_per_image": {"call": 4}}}})
 
 
 def test_a_kind_that_the_bank_lacks_is_named(trained, crops):

@@ -176,8 +176,6 @@ def run_id(recipe: Recipe, phase: str) -> str:
     decides = {name: value for name, value in recipe.decides().items() if name in names}
     if kind:
         decides["experts"] = recipe.experts.of(kind).decides() | {"kinds": kind}
-    if kind in recipe.banks:
-        decides["own_bank"] = recipe.banks[kind].decides()
     if kind in recipe.finish.kinds and not phase.startswith("expert"):
         decides["finish"] = recipe.finish.of(kind).decides() | {"kinds": kind}
     if rounds(phase):

@@ -14,30 +14,27 @@ LISTED = 20
 
 
 def prepare(recipe: RunSettings, preview_file: Path | None = None) -> None:
-    """Cuts all crop banks, unless they are there already; draws a page of examples if asked."""
-    for name in recipe.banks_of:
-        cut(recipe, name)
+    """Cuts the crop bank, unless it is there already; draws a page of examples if asked."""
+    folder = recipe.bank_folder
+    if bank.is_current(folder, recipe.data, recipe.bank, recipe.seed):
+        progress.say(f"the crop bank in '{folder}' is up to date")
+    else:
+        _tell(_build(recipe), folder)
     if preview_file:
         preview.draw(recipe.data, recipe.bank, recipe.seed, preview_file)
         progress.say(f"wrote examples to '{preview_file}'")
 
 
-def cut(recipe: RunSettings, name: str = "") -> None:
-    """Cuts one crop bank, named as in `recipe.banks_of`, unless it is there already."""
-    folder, settings = recipe.banks_of[name]
-    if bank.is_current(folder, recipe.data, settings, recipe.seed):
-        progress.say(f"the crop bank in '{folder}' is up to date")
-        return
+def _build(recipe: RunSettings) -> bank.Built:
     with progress.bar("cutting crops") as bar:
-        built = bank.build(
-            folder,
+        return bank.build(
+            recipe.bank_folder,
             recipe.data,
-            settings,
+            recipe.bank,
             seed=recipe.seed,
             workers=recipe.workers,
             progress=bar,
         )
-    _tell(built, folder)
 
 
 def _tell(built: bank.Built, folder: Path) -> None:

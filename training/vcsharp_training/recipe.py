@@ -27,8 +27,8 @@ class NetworkSettings(Strict):
     stride: int = Field(4, gt=0)
     """Unshuffle factor."""
     start: Path | None = Field(None, json_schema_extra=LATER)
-    """Folder of an exported student to start from, or a file of an expert's weights in it: its
-    layers, and after its stem as many more as `channels` has, which pass on what they get.
+    """Folder of an exported student to start from: its layers, and after its stem as many more as
+    `channels` has, which pass on what they get.
     """
     expansion: int = Field(2, gt=0)
     """Width of the training-time branch, as a multiple of the layer's outputs. Gone after
@@ -210,11 +210,6 @@ class RunSettings(Strict):
         """Where this recipe's crop bank lies."""
         return self.work / self.name / "bank"
 
-    @property
-    def banks_of(self) -> dict[str, tuple[Path, BankSettings]]:
-        """Every bank, its folder and how it is cut; the name of the one for all is empty."""
-        return {"": (self.bank_folder, self.bank)}
-
     def phase_folder(self, phase: str) -> Path:
         """Where a phase's checkpoints and curves lie."""
         return self.work / self.name / phase
@@ -227,8 +222,6 @@ class Recipe(RunSettings):
     """The student."""
     train: PhaseSettings = PhaseSettings()
     """Training in floating point."""
-    banks: dict[str, BankSettings] = Field({}, json_schema_extra=LATER)
-    """A bank of its own for an expert that needs other crops, or more, than the one for all."""
     experts: ExpertSettings = Field(
         ExpertSettings(steps=8000, learning_rate=5e-4), json_schema_extra=LATER
     )
@@ -250,23 +243,6 @@ class Recipe(RunSettings):
         if unknown := set(self.finish.kinds) - set(self.experts.kinds):
             raise ValueError(f"finish.kinds names '{min(unknown)}', experts.kinds does not")
         return self
-
-    @model_validator(mode="after")
-    def _own_banks_hold_their_kind(self) -> Self:
-        for kind, bank in self.banks.items():
-            if not bank.crops_per_image.get(kind):
-                raise ValueError(
-                    f"banks.{kind} has no crops of '{kind}'; "
-                    f"say how many in banks.{kind}.crops_per_image"
-                )
-        return self
-
-    @property
-    def banks_of(self) -> dict[str, tuple[Path, BankSettings]]:
-        """Every bank, by the kind that it is for."""
-        folder = self.work / self.name
-        own = {kind: (folder / f"bank-{kind}", bank) for kind, bank in self.banks.items()}
-        return super().banks_of | own
 
     @property
     def model_folder(self) -> Path:

@@ -40,7 +40,7 @@ Run = TypeVar("Run", bound=RunSettings)
 
 
 def cut(recipe: RunSettings, preview: Path | None = None) -> None:
-    """Cuts all crop banks, unless they are there already."""
+    """Cuts the crop bank, unless it is there already."""
     prepare.prepare(_with_data(recipe), preview)
 
 
@@ -61,8 +61,7 @@ def distil(recipe: Recipe, recipe_path: Path, extras: Extras, *, ship: bool) -> 
         with _phase("qat", recipe, group) as listener:
             training.train_quantised(recipe, crops, plain, listener)
         for kind in recipe.experts.kinds:
-            own = _bank(recipe, group, kind) if kind in recipe.banks else crops
-            _train_expert(recipe, kind, own, group)
+            _train_expert(recipe, kind, crops, group)
         if recipe.experts.kinds and group.is_main:
             _train_gate(recipe, crops)
         if ship and group.is_main:
@@ -174,17 +173,16 @@ def _group(recipe: RunSettings) -> Iterator[Processes]:
         group.leave()
 
 
-def _bank(recipe: RunSettings, group: Processes, name: str = "") -> banks.Bank:
-    """The recipe's crops, of the bank of that name; one process cuts them if need be.
+def _bank(recipe: RunSettings, group: Processes) -> banks.Bank:
+    """The recipe's crops; one process cuts them if need be.
 
     Crops whose pictures have gone from this machine are taken as they are.
     """
-    folder, _ = recipe.banks_of[name]
-    has_crops = (folder / "index.json").is_file()
+    has_crops = (recipe.bank_folder / "index.json").is_file()
     if group.is_main and (recipe.data.is_dir() or not has_crops):
-        prepare.cut(recipe, name)
+        prepare.prepare(recipe)
     group.wait()
-    return banks.load(folder)
+    return banks.load(recipe.bank_folder)
 
 
 @contextmanager
