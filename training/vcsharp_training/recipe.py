@@ -27,8 +27,8 @@ class NetworkSettings(Strict):
     stride: int = Field(4, gt=0)
     """Unshuffle factor."""
     start: Path | None = Field(None, json_schema_extra=LATER)
-    """Folder of an exported student to start from: its layers, and after its stem as many more as
-    `channels` has, which pass on what they get.
+    """Folder of an exported student to start from, or a file of an expert's weights in it: its
+    layers, and after its stem as many more as `channels` has, which pass on what they get.
     """
     expansion: int = Field(2, gt=0)
     """Width of the training-time branch, as a multiple of the layer's outputs. Gone after
