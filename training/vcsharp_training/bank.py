@@ -12,7 +12,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcsharp_training import crops, pool, sources, store
+from vcsharp_training import crops, pool, sources, store, whole
 from vcsharp_training.bank_settings import SYNTHETIC as SYNTHETIC
 from vcsharp_training.bank_settings import BankSettings
 from vcsharp_training.crops import Cut, Job
@@ -119,7 +118,7 @@ def build(
             _write_drawn(rows, settings, seed, index)
             built.crops = rows.rows
         _write_skipped(folder, built.skipped)
-        _write_whole(folder / INDEX, json.dumps(asdict(index)))
+        whole.write(folder / INDEX, json.dumps(asdict(index)))
     except OSError as error:
         raise store.failed(folder, rows.rows, error) from error
     return built
@@ -226,18 +225,6 @@ def _hash(name: str) -> float:
 def _write_skipped(folder: Path, skipped: Sequence[Skipped]) -> None:
     if skipped:
         (folder / SKIPPED).write_text("".join(f"{skip}\n" for skip in skipped), "utf-8")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, whenever the process is killed."""
-    draft = path.with_suffix(".part")
-    try:
-        draft.write_text(text, "utf-8")
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-    draft.replace(path)
 
 
 def fingerprint(data: Path, settings: BankSettings, seed: int) -> str:

@@ -8,7 +8,6 @@ every kind of held-out crop, so that the runtime can weigh a doubt by what it wo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vcsharp.engine.gate import FEATURES, Layer, Table, energies, summary
-from vcsharp_training import validate
+from vcsharp_training import validate, whole
 from vcsharp_training.bank import SYNTHETIC, Bank
 from vcsharp_training.degrade import Profile
 from vcsharp_training.errors import CheckpointError, DataError
@@ -186,13 +185,9 @@ def train(recipe: Recipe, bank: Bank, students: Mapping[str, QuantStudent]) -> T
 
 def save(file: Path, table: Table) -> None:
     """Keeps a gate for the export, whole or not at all. Raises CheckpointError where it cannot."""
-    part = file.with_suffix(".part")
     try:
-        part.write_text(table.model_dump_json(), "utf-8")
-        part.replace(file)
+        whole.write(file, table.model_dump_json())
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise CheckpointError(
             f"cannot write the gate '{file}': {error.strerror or error}; "
             "make room or choose another --work, then run the same command again"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcsharp_training import bank as banks
+from vcsharp_training import whole
 from vcsharp_training.bank import Bank
 from vcsharp_training.errors import DataError
 from vcsharp_training.teachers import gate
@@ -86,12 +87,13 @@ def build(folder: Path, restore: Restorer | None, identity: Identity, progress: 
             area = slice(start, min(start + BATCH, len(bank.sharp)))
             taught[area] = _taught(restore, bank.degraded[area], bank.sharp[area])
             taught.flush()
-            _write(folder / STATE, {"made_of": asdict(identity), "done": area.stop})
+            state = {"made_of": asdict(identity), "done": area.stop}
+            whole.write(folder / STATE, json.dumps(state))
             progress(area.stop, len(bank.sharp))
         report = {"made_of": asdict(identity), **report_of(bank, taught)}
         (folder / REPORT).unlink(missing_ok=True)
         (folder / PART).replace(folder / FILE)
-        _write(folder / REPORT, report)
+        whole.write(folder / REPORT, json.dumps(report, indent=1))
         (folder / STATE).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
@@ -173,9 +175,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".new")
-    part.write_text(json.dumps(values, indent=1), "utf-8")
-    part.replace(path)
