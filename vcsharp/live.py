@@ -246,7 +246,7 @@ def watched(engine: Engine, telemetry: Telemetry, announce: Callable[[str], None
 
 def _expert_words(facts: EngineFacts) -> str:
     if facts.expert:
-        damage = DAMAGE.get(facts.expert, f"of the kind '{facts.expert}'")
+        damage = DAMAGE.get(facts.expert, f"like '{facts.expert}'")
         return f"picture looks {damage}; using {facts.model}'s expert '{facts.expert}'"
     return f"picture looks like none of the experts' kinds; {facts.model} itself goes on"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.cast import gate_table, write_model
+from vcsharp import catalogue, live
 
 from .clips import write_clip
 from .process import started, vcsharp, wait_for_state
@@ -68,3 +69,10 @@ def test_an_expert_that_is_not_there_is_named_with_those_that_are(tmp_path, clip
     status, text = vcsharp(tmp_path, *wish)
     assert status == 2
     assert "expert: model 'random' has no expert 'half'; its experts are: call, soft" in text
+
+
+def test_every_shipped_expert_is_told_in_words():
+    shipped = [m for m in catalogue.every() if m.folder.parent == catalogue.packaged_folder()]
+    kinds = {kind for model in shipped for kind in model.card.experts}
+    assert kinds >= {"half", "soft", "mjpeg", "call"}
+    assert kinds <= set(live.DAMAGE)
