@@ -215,6 +215,14 @@ def test_inputs_that_have_nothing_in_common_leave_plain_rounding():
     assert torch.allclose(found, (weight / steps[:, None]).round() * steps[:, None])
 
 
+def test_a_short_step_is_near_and_each_multiple_exact_in_half_precision():
+    steps = torch.rand(200, generator=torch.Generator().manual_seed(7)) + 1e-4
+    short = rounding.short_steps(steps)
+    assert ((short / steps - 1).abs() <= 1 / 32).all()
+    multiples = short[:, None] * torch.arange(-quant.WEIGHT_MAX, quant.WEIGHT_MAX + 1)
+    assert torch.equal(multiples.half().float(), multiples)
+
+
 def test_a_rounded_student_is_on_its_steps_and_nearer_than_plain_rounding():
     planes = [torch.from_numpy(_noise(64, 64)).reshape(4, 1, 32, 32) / 255]
     plain, rounded = _plain(), _plain()
@@ -223,6 +231,7 @@ def test_a_rounded_student_is_on_its_steps_and_nearer_than_plain_rounding():
     for conv in quant.convolutions(rounded):
         counts = conv.weight / quant.weight_scales(conv.weight)[:, None, None, None]
         assert torch.allclose(counts, counts.round(), atol=1e-3)
+        assert torch.equal(conv.weight.half().float(), conv.weight)
     with torch.no_grad():
         wanted = plain.residual(planes[0])
         errors = [

@@ -37,7 +37,7 @@ from vcsharp_training.recipe import LossSettings, PhaseSettings, Recipe
 from vcsharp_training.reparam import RepStudent
 
 EXAMPLES = 4
-ROUNDING = "compensated"
+ROUNDING = "compensated, short steps"
 """Names how the int8 phase rounds: what another way began is not gone on with."""
 
 

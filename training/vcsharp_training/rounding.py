@@ -21,6 +21,10 @@ from vcsharp_training import quant
 DAMPING = 0.01
 """Of the mean variance, added to every input's: directions that hardly occur are not trusted."""
 CROPS_AT_ONCE = 8
+STEP_BITS = 5
+"""Of a step, so that up to 63 of them are exact in the eleven bits of fp16. With any step, the same
+count errs the same way in all weights of an output, and what errs together adds up.
+"""
 
 
 @torch.no_grad()
@@ -34,10 +38,16 @@ def round_weights(plain: PlainStudent, scales: Tensor, planes: Sequence[Tensor])
     """
     inputs = [quant.unshuffled(luma, plain.stride) for luma in planes]
     for conv, scale in zip(quant.convolutions(plain), scales, strict=True):
-        steps = quant.weight_scales(conv.weight)
+        steps = short_steps(quant.weight_scales(conv.weight))
         rounded = compensated(conv.weight.flatten(1), _correlation(inputs), steps)
         conv.weight.copy_(rounded.view_as(conv.weight))
         inputs = [_activations(conv, scale, x) for x in inputs]
+
+
+def short_steps(steps: Tensor) -> Tensor:
+    """The nearest steps of `STEP_BITS` binary digits: at most 1/32 more or less."""
+    mantissa, exponent = torch.frexp(steps)
+    return torch.ldexp((mantissa * 2**STEP_BITS).round() / 2**STEP_BITS, exponent)
 
 
 def _activations(conv: nn.Module, scale: Tensor, x: Tensor) -> Tensor:
@@ -60,20 +70,21 @@ def _correlation(inputs: Sequence[Tensor]) -> Tensor:
 def compensated(weight: Tensor, correlation: Tensor, steps: Tensor) -> Tensor:
     """Each row's weights on multiples of its step, with the least error of the output.
 
-    A row's largest weight stays where it is: it is what the step was made from.
+    A row's largest weight becomes `WEIGHT_MAX` steps: it says to all who read it what a step is.
 
     Args:
         weight: outputs x inputs.
         correlation: of the inputs, double, inputs x inputs.
-        steps: one per output; the largest weight of a row is `WEIGHT_MAX` of them.
+        steps: one per output; the largest weight of a row is about `WEIGHT_MAX` of them.
     """
     inverse = _inverse_root(correlation)
     largest = weight.abs() == weight.abs().amax(dim=1, keepdim=True)
-    kept, free, step = weight.double(), weight.double(), steps.double()
+    free, step = weight.double(), steps.double()
+    most = quant.WEIGHT_MAX * step[:, None] * free.sign()
     rounded = torch.zeros_like(free)
     for place in range(weight.shape[1]):
         nearest = (free[:, place] / step).round().clamp(-quant.WEIGHT_MAX, quant.WEIGHT_MAX) * step
-        rounded[:, place] = torch.where(largest[:, place], kept[:, place], nearest)
+        rounded[:, place] = torch.where(largest[:, place], most[:, place], nearest)
         lost = (free[:, place] - rounded[:, place]) / inverse[place, place]
         free = free - lost[:, None] * inverse[place]
     return rounded.to(weight.dtype)
