@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -109,3 +111,17 @@ def test_nafnet_adds_each_level_to_its_own_skip() -> None:
     deep = net.decoders[0](nn.functional.pixel_shuffle(net.ups[0][0](deep), 2) + one)
     deep = net.decoders[1](nn.functional.pixel_shuffle(net.ups[1][0](deep), 2) + zero)
     assert torch.allclose(net(x), net.ending(deep) + x, rtol=1e-4, atol=1e-4)
+
+
+def test_a_stride_makes_channels_of_squares_and_squares_of_channels() -> None:
+    shape = nafnet.Shape(1, 4, (1, 1), 1, (1, 1))
+    strided = random(nafnet.NAFNet(replace(shape, stride=2)))
+    inner = nafnet.NAFNet(replace(shape, channels=4))
+    inner.load_state_dict(strided.state_dict())
+    x = 0.1 * picture(1, 16, 8)
+    squares = torch.stack([x[0, 0, y::2, left::2] for y in (0, 1) for left in (0, 1)])[None]
+    wanted = torch.empty_like(x)
+    for place, plane in enumerate(inner(squares)[0]):
+        wanted[0, 0, place // 2 :: 2, place % 2 :: 2] = plane
+    assert strided.multiple == 2 * inner.multiple == 8
+    assert torch.allclose(strided(x), wanted, rtol=1e-4, atol=1e-4)

@@ -162,11 +162,11 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_our_own_teacher_is_built_as_its_file_says(tmp_path: Path) -> None:
-    net = NAFNet(Shape(1, 4, (1, 2), 1, (1, 1)))
+    net = NAFNet(Shape(1, 4, (1, 2), 1, (1, 1), stride=2))
     own.save(tmp_path / own.FILE, net.shape, net.state_dict(), {"gain_db": 1.0})
     teacher = teachers.load("own", tmp_path)
     assert teacher.widths == net.widths
-    assert (teacher.fit.channels, teacher.fit.multiple) == (1, 4)
+    assert (teacher.fit.channels, teacher.fit.multiple) == (1, 8)
 
 
 @pytest.mark.parametrize("network", [None, {"width": 4, "depth": 2}])

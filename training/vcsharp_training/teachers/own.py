@@ -30,6 +30,7 @@ def save(path: Path, shape: Shape, weights: dict[str, Tensor], facts: dict[str, 
         "encoders": list(shape.encoders),
         "middle": shape.middle,
         "decoders": list(shape.decoders),
+        "stride": shape.stride,
     }
     checkpoint.save(path, {"network": network, "params": weights, "facts": facts})
 

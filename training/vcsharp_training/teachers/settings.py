@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from vcsharp_training.loop_settings import LoopSettings
-from vcsharp_training.strict import Strict
+from vcsharp_training.strict import LATER, Strict
 
 Device = Literal["cpu", "cuda"]
 
@@ -31,6 +31,8 @@ class NetworkSettings(Strict):
     """Blocks at the bottom."""
     decoders: tuple[int, ...] = Field((1, 1, 1, 1), min_length=1)
     """Blocks of each level on the way up; as many levels as on the way down."""
+    stride: int = Field(1, gt=0, json_schema_extra=LATER)
+    """Squares of this side become channels first: at 2 every level has a quarter of the pixels."""
 
 
 class TrainSettings(LoopSettings):
@@ -81,6 +83,6 @@ class TeacherRecipe(Strict):
 
     def run_id(self, bank_fingerprint: str) -> str:
         """Names what decides the weights: settings and bank, not the places of things."""
-        decides = self.model_dump(mode="json", include={"seed", "network", "train"})
+        decides = self.seed, self.network.decides(), self.train.decides()
         text = json.dumps([decides, bank_fingerprint], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

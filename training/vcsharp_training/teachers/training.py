@@ -41,7 +41,7 @@ def shape_of(settings: NetworkSettings, bank: Bank) -> Shape:
         )
     channels = 3 if settings.colour else 1
     depths = settings.encoders, settings.middle, settings.decoders
-    return Shape(channels, settings.width, *depths)
+    return Shape(channels, settings.width, *depths, settings.stride)
 
 
 def lessons_of(bank: Bank) -> NDArray[np.intp]:
