@@ -158,6 +158,14 @@ def test_the_best_weights_by_validation_are_kept(tmp_path):
     assert [entry["step"] for entry in last["history"]] == [2, 4, 6]
 
 
+def test_a_run_that_goes_on_says_at_once_how_far_it_was(tmp_path):
+    told: list[loop.Report] = []
+    _loop(tmp_path).train()
+    _loop(tmp_path, listener=told.append).train()
+    assert [(report.step, report.steps) for report in told] == [(6, 6)]
+    assert told[0].score_db == checkpoint.load(tmp_path / "last.pt")["score_db"]
+
+
 def test_curves_and_pictures_can_be_watched(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

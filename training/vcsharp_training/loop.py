@@ -138,6 +138,8 @@ class Loop:
     def train(self) -> None:
         """Trains to the last step, from the last checkpoint if there is one."""
         self._resume()
+        if self.history:
+            self._report(self.history[-1]["loss"])
         steps, writes = range(self.step, self.settings.steps), self.processes.is_main
         with (
             Board(self.folder, self.step, writes=writes) as board,
