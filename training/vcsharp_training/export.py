@@ -104,9 +104,9 @@ def _rounded(value: float, digits: int) -> float | None:
 def _profile_metrics(found: evaluate.Report, profile: str, name: str) -> ProfileMetrics:
     before, after = found[profile, evaluate.ALL, "input"], found[profile, evaluate.ALL, name]
     return ProfileMetrics(
-        psnr_in_db=round(before.psnr_db, 3),
-        psnr_out_db=round(after.psnr_db, 3),
-        psnr_gain_db=round(after.psnr_db - before.psnr_db, 3),
+        psnr_in_db=round(before.psnr_db, 5),
+        psnr_out_db=round(after.psnr_db, 5),
+        psnr_gain_db=round(after.psnr_db - before.psnr_db, 5),
         ssim_in=round(before.ssim, 5),
         ssim_out=round(after.ssim, 5),
         ssim_gain=round(after.ssim - before.ssim, 5),
