@@ -111,7 +111,9 @@ def test_half_precision_hardly_shows_with_shipped_weights(
 
 
 @pytest.mark.parametrize("weights", SHIPPED, ids="-".join)
-def test_shipped_weights_are_exact_in_fp16_and_so_are_their_steps_in_bf16(weights: tuple[str, str]) -> None:
+def test_shipped_weights_are_exact_in_fp16_and_their_steps_in_bf16(
+    weights: tuple[str, str],
+) -> None:
     name, expert = weights
     for key, weight in load_file(find(name).expert(expert).path("torch")).items():
         if key.endswith("weight"):
