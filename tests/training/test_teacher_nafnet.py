@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
+from vcsharp_training.recipe import read_toml
 from vcsharp_training.teachers import nafnet
+from vcsharp_training.teachers.settings import TeacherRecipe
 
 from tests.plain_layers import (
     agrees,
@@ -20,6 +23,8 @@ from tests.plain_layers import (
     random,
     shapes_of,
 )
+
+from .conftest import ROOT
 
 NAF_BLOCK = {
     "beta": (1, 32, 1, 1),
@@ -125,3 +130,13 @@ def test_a_stride_makes_channels_of_squares_and_squares_of_channels() -> None:
         wanted[0, 0, place // 2 :: 2, place % 2 :: 2] = plane
     assert strided.multiple == 2 * inner.multiple == 8
     assert torch.allclose(strided(x), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("calls", 5_491_172), ("nafnet32", 17_110_753)])
+def test_recipes_of_our_own_teacher_say_what_network_they_mean(name: str, parameters: int) -> None:
+    recipe = TeacherRecipe(**read_toml(ROOT / "training/recipes/teachers" / f"{name}.toml"))
+    asked = recipe.network
+    depths = asked.encoders, asked.middle, asked.decoders
+    shape = nafnet.Shape(1, asked.width, *depths, asked.stride)
+    assert parameters_of(on_meta(nafnet.NAFNet, shape)) == parameters
+    assert recipe.train.patch_px % (asked.stride * 2 ** len(asked.encoders)) == 0
