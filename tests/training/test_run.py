@@ -26,7 +26,9 @@ from vcsharp_training import (
 from vcsharp_training.errors import CheckpointError, DataError, DivergedError
 from vcsharp_training.filters import OnnxFilter
 from vcsharp_training.images import read_rgb
+from vcsharp_training.mos.command import Mos
 from vcsharp_training.recipe import PhaseSettings, Recipe
+from vcsharp_training.teachers.command import Teacher
 
 import vcsharp.cli
 from vcsharp import catalogue
@@ -169,6 +171,12 @@ def _check_model(folder: Path, places: tuple[Path, ...]) -> None:
     page = (model.folder / "README.md").read_text("utf-8")
     assert model.card.recipe == "training/recipes/smoke.toml"
     assert not any(str(place) in page for place in places)
+
+
+@pytest.mark.parametrize("verbs", [cli.App, cli.ReferenceApp, Mos, Teacher])
+def test_help_says_of_every_verb_what_it_does(verbs):
+    described = {name: field.description for name, field in verbs.model_fields.items()}
+    assert [name for name, text in described.items() if not text] == []
 
 
 def test_evaluate_prints_tables_and_writes_json(trained, pictures, tmp_path, capsys):

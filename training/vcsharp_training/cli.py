@@ -139,20 +139,30 @@ class App(_App):
     """Train, quantise, export and measure students of vcsharp."""
 
     run: CliSubCommand[Run]
+    """The same as distil."""
     prepare: CliSubCommand[Prepare]
+    """Cut the crop bank of a recipe."""
     distil: CliSubCommand[Distil]
+    """All of it, from pictures to a model; goes on where it stopped."""
     export: CliSubCommand[Export]
+    """Write and measure the model of a finished run."""
     evaluate: CliSubCommand[Evaluate]
+    """Measure models beside the baselines."""
     compare: CliSubCommand[Compare]
+    """Train the reference projects beside ours: one table, one plot."""
     mos: CliSubCommand[Mos]
+    """Ask people: a blind page to rate on, and what they said."""
     teacher: CliSubCommand[Teacher]
+    """List, check, train and use larger networks."""
 
 
 class ReferenceApp(_App):
     """What can be done with the recipe of a student on RGB."""
 
     prepare: CliSubCommand[PrepareReference]
+    """Cut the crop bank of a recipe."""
     distil: CliSubCommand[DistilReference]
+    """Train the student, or go on training it."""
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -64,7 +64,9 @@ class Mos(Strict):
     """Ask people: build a blind rating page, or sum up what they said."""
 
     build: CliSubCommand[Build]
+    """Make the blind page."""
     report: CliSubCommand[Report]
+    """Means and confidence intervals of the ratings."""
 
     def cli_cmd(self) -> None:
         """Hands over to the chosen verb."""

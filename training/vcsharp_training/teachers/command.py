@@ -90,13 +90,17 @@ class Cache(_Verb):
         verbs.cache_lessons(self)
 
 
-class Teacher(BaseModel):
+class Teacher(_Verb):
     """List, check, train and use teachers."""
 
     list: CliSubCommand[List]
+    """What there is, and whose file is missing."""
     check: CliSubCommand[Check]
+    """Does it load, and what does it gain."""
     train: CliSubCommand[Train]
+    """Train our own on a prepared bank."""
     cache: CliSubCommand[Cache]
+    """Write a teacher's pictures beside the crops of a bank."""
 
     def cli_cmd(self) -> None:
         """Hands over to the chosen verb."""
